@@ -1,0 +1,54 @@
+/**
+ * Blobs under their BLAKE3 hash (docs/format/core.md §15.2).
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as Stream from "effect/Stream"
+import type { Hash } from "../schema/Hash.ts"
+
+/**
+ * A blob could not be read or kept.
+ *
+ * - `Missing`: the store answers that it does not have it.
+ * - `Damaged`: its bytes do not hash to its name.
+ * - `Full`, `Denied`: it could not be written.
+ * - `Unavailable`: the store failed; trying again may help.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class BlobStoreError extends Schema.TaggedError<BlobStoreError>()("BlobStoreError", {
+  reason: Schema.Literal("Missing", "Damaged", "Full", "Denied", "Unavailable"),
+  store: Schema.String,
+  /** The blob's hash in hex, or what was being done when no single blob was meant. */
+  blob: Schema.String,
+  detail: Schema.String
+}) {
+  override get message() {
+    return `store ${this.store}: blob ${this.blob}: ${this.detail}`
+  }
+}
+
+/** @since 0.1.0 @category models */
+export interface Service {
+  /** What people call this store. */
+  readonly name: string
+  /** Whether the blob is here; one that is, is durable after the next `sync`. */
+  readonly has: (hash: Hash) => Effect.Effect<boolean, BlobStoreError>
+  /** The blob's bytes, verified against `hash`. */
+  readonly get: (hash: Hash) => Effect.Effect<Uint8Array, BlobStoreError>
+  /** Keeps `bytes`, whose hash the caller has computed, unless they are here already. Durable after `sync`. */
+  readonly put: (hash: Hash, bytes: Uint8Array) => Effect.Effect<void, BlobStoreError>
+  /** Every blob's hash, in no particular order. */
+  readonly list: Stream.Stream<Hash, BlobStoreError>
+  /** Removes the blob; one that is not there is success. */
+  readonly remove: (hash: Hash) => Effect.Effect<void, BlobStoreError>
+  /** The barrier: when this returns, every blob put or found through this value before survives a power cut. */
+  readonly sync: Effect.Effect<void, BlobStoreError>
+}
+
+/** @since 0.1.0 @category services */
+export class BlobStore extends Context.Tag("cairn/BlobStore")<BlobStore, Service>() {}

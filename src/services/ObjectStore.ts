@@ -1,0 +1,70 @@
+/**
+ * Named objects in one place: a folder, a bucket, memory (docs/format/core.md §15.1).
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as Stream from "effect/Stream"
+import type { StoreFeatures } from "../schema/StorePath.ts"
+
+/**
+ * An object store did not do what was asked.
+ *
+ * - `NotFound`: there is no object at `path`.
+ * - `BadPath`: `path` is one that this store never writes (empty, absolute, `..`, NUL, backslash …).
+ * - `Full`: no room left.
+ * - `Denied`: not allowed to.
+ * - `Unavailable`: the backend failed; trying again may help.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class ObjectStoreError extends Schema.TaggedError<ObjectStoreError>()("ObjectStoreError", {
+  reason: Schema.Literal("NotFound", "BadPath", "Full", "Denied", "Unavailable"),
+  store: Schema.String,
+  operation: Schema.String,
+  path: Schema.String,
+  detail: Schema.String
+}) {
+  override get message() {
+    return `store ${this.store}: ${this.operation} ${this.path}: ${this.detail}`
+  }
+}
+
+/** Which bytes of an object: from `offset`, at most `length` (to the end when absent), clamped to its end. @since 0.1.0 @category models */
+export interface Range {
+  readonly offset: number
+  readonly length?: number
+}
+
+/** @since 0.1.0 @category models */
+export interface Service {
+  /** What people call this store. */
+  readonly name: string
+  readonly features: StoreFeatures
+  /** Creates or replaces the object at `path`; readers see the old bytes or the new ones, never a part. Durable after `sync`. */
+  readonly put: (path: string, bytes: Uint8Array) => Effect.Effect<void, ObjectStoreError>
+  /**
+   * Creates the object at `path` if there is none: `true` for exactly one caller among all fibers and processes, ever, and
+   * then durable; `false` when something was there first.
+   */
+  readonly create: (path: string, bytes: Uint8Array) => Effect.Effect<boolean, ObjectStoreError>
+  /** The object's bytes; an offset at or past the end gives none. */
+  readonly get: (path: string, range?: Range) => Effect.Effect<Uint8Array, ObjectStoreError>
+  /**
+   * Its length in bytes, or nothing when there is no such object. An object that was seen here is durable after the next
+   * `sync`, whoever wrote it.
+   */
+  readonly size: (path: string) => Effect.Effect<number | undefined, ObjectStoreError>
+  /** Every object's path that begins with `prefix`, in no particular order; the store's own temporary files are not listed. */
+  readonly list: (prefix: string) => Stream.Stream<string, ObjectStoreError>
+  /** Removes the object; one that is not there is success. */
+  readonly remove: (path: string) => Effect.Effect<void, ObjectStoreError>
+  /** When this returns, everything put or seen through this value before survives a power cut. */
+  readonly sync: Effect.Effect<void, ObjectStoreError>
+}
+
+/** @since 0.1.0 @category services */
+export class ObjectStore extends Context.Tag("cairn/ObjectStore")<ObjectStore, Service>() {}
