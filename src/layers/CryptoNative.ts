@@ -1,0 +1,194 @@
+/**
+ * Cryptography by native libraries: `@napi-rs/blake-hash`, OpenSSL as `node:crypto` has it, and `zstd-napi`.
+ *
+ * @since 0.1.0
+ */
+import {
+  createCipheriv,
+  createPrivateKey,
+  createPublicKey,
+  type KeyObject,
+  randomFillSync,
+  sign,
+  verify
+} from "node:crypto"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Hash from "../schema/Hash.ts"
+import { Crypto, CryptoUnavailable, fromParts, type Parts } from "../services/Crypto.ts"
+import * as Ed25519Strict from "./Ed25519Strict.ts"
+import * as ZstdFrame from "./ZstdFrame.ts"
+
+// a Buffer's slice shares memory where an array's copies: only plain arrays leave this module
+const plain = (buffer: Uint8Array): Uint8Array => new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length)
+
+const unavailable = (primitive: CryptoUnavailable["primitive"], library: string) => (cause: unknown) =>
+  new CryptoUnavailable({
+    primitive,
+    library,
+    problem: (cause instanceof Error ? cause.message : String(cause)).split("\n", 1).join("")
+  })
+
+const blake3: Parts["blake3"] = Effect.tryPromise({
+  try: async () => {
+    const blake = await import("@napi-rs/blake-hash")
+    const hash = (buffer: Uint8Array) => Hash.unsafeFromBytes(plain(buffer))
+    // loading can succeed with a binary of another version: ask it something
+    hash(blake.blake3(new Uint8Array(1)))
+    return {
+      library: "@napi-rs/blake-hash",
+      functions: {
+        blake3: (bytes: Uint8Array) => hash(blake.blake3(bytes)),
+        hasher: () => {
+          const hasher = new blake.Blake3Hasher()
+          return {
+            update: (bytes: Uint8Array) => {
+              hasher.update(bytes)
+            },
+            digest: () => hash(hasher.digestBuffer())
+          }
+        },
+        deriveKey: (context: string, material: Uint8Array) => plain(blake.Blake3Hasher.deriveKey(context, material))
+      }
+    }
+  },
+  catch: unavailable("blake3", "@napi-rs/blake-hash")
+})
+
+/** Remembers what `make` gave for the `capacity` most recently used inputs. */
+const remember = (capacity: number, make: (input: Uint8Array) => KeyObject) => {
+  const known = new Map<string, KeyObject>()
+  return (input: Uint8Array): KeyObject => {
+    const name = Buffer.from(input.buffer, input.byteOffset, input.length).toString("latin1")
+    const found = known.get(name)
+    const value = found ?? make(input)
+    if (found !== undefined) known.delete(name)
+    else if (known.size >= capacity) {
+      for (const oldest of known.keys()) {
+        known.delete(oldest)
+        break
+      }
+    }
+    known.set(name, value)
+    return value
+  }
+}
+
+const pkcs8Prefix = Buffer.from("302e020100300506032b657004220420", "hex")
+const spkiPrefix = Buffer.from("302a300506032b6570032100", "hex")
+
+const ed25519: Parts["ed25519"] = Effect.try({
+  try: () => {
+    const privateKey = remember(64, (seed) =>
+      createPrivateKey({ key: Buffer.concat([pkcs8Prefix, seed]), format: "der", type: "pkcs8" })
+    )
+    const publicKey = remember(256, (key) =>
+      createPublicKey({ key: Buffer.concat([spkiPrefix, key]), format: "der", type: "spki" })
+    )
+    privateKey(new Uint8Array(32))
+    return {
+      library: "node:crypto",
+      functions: {
+        ed25519PublicKey: (seed: Uint8Array) =>
+          new Uint8Array(
+            createPublicKey(privateKey(seed)).export({ format: "der", type: "spki" }).subarray(spkiPrefix.length)
+          ),
+        ed25519Sign: (seed: Uint8Array, message: Uint8Array) => plain(sign(null, message, privateKey(seed))),
+        ed25519Verify: (key: Uint8Array, message: Uint8Array, signature: Uint8Array) => {
+          if (!Ed25519Strict.isPlausible(key, signature)) return false
+          try {
+            return verify(null, message, publicKey(key), signature)
+          } catch {
+            // a key that OpenSSL does not take verifies nothing
+            return false
+          }
+        }
+      }
+    }
+  },
+  catch: unavailable("ed25519", "node:crypto")
+})
+
+const chacha20: Parts["chacha20"] = Effect.try({
+  try: () => {
+    // OpenSSL's form: 4 bytes of counter, then the nonce
+    const start = new Uint8Array(16)
+    const encrypt = (key: Uint8Array, bytes: Uint8Array) => plain(createCipheriv("chacha20", key, start).update(bytes))
+    encrypt(new Uint8Array(32), new Uint8Array(1))
+    return { library: "node:crypto", functions: { chacha20: encrypt } }
+  },
+  catch: unavailable("chacha20", "node:crypto")
+})
+
+// scratch of this size is kept between calls; the usual chunk and node fit
+const keptScratch = 1024 * 1024
+
+const zstd: Parts["zstd"] = Effect.tryPromise({
+  try: async () => {
+    const { default: binding } = await import("zstd-napi/binding.js")
+    const nothing = new Uint8Array(0)
+    const cctx = new binding.CCtx()
+    const dctx = new binding.DCtx()
+    const kept = new Uint8Array(keptScratch)
+    let levelSet: number | undefined
+
+    const zstdCompress = (level: number, bytes: Uint8Array): Uint8Array => {
+      if (bytes.length === 0) return ZstdFrame.emptyFrame()
+      cctx.reset(binding.ResetDirective.sessionOnly)
+      if (level !== levelSet) cctx.setParameter(binding.CParameter.compressionLevel, level)
+      levelSet = level
+      const room = binding.compressBound(bytes.length) + 1024
+      let out = room <= kept.length ? kept : new Uint8Array(room)
+      let length = 0
+      const grow = () => {
+        if (length < out.length) return
+        const larger = new Uint8Array(out.length * 2)
+        larger.set(out)
+        out = larger
+      }
+      // not "end" at once: that would announce the size, and the parameters with it
+      for (let at = 0; at < bytes.length; grow()) {
+        const [, produced, consumed] = cctx.compressStream2(
+          out.subarray(length),
+          bytes.subarray(at),
+          binding.EndDirective.continue
+        )
+        length += produced
+        at += consumed
+      }
+      for (let left = 1; left > 0; grow()) {
+        const [remaining, produced] = cctx.compressStream2(out.subarray(length), nothing, binding.EndDirective.end)
+        length += produced
+        left = remaining
+      }
+      return out.slice(0, length)
+    }
+
+    const zstdDecompress = ZstdFrame.decompressWith((frame, room) => {
+      if (room <= kept.length) return kept.slice(0, dctx.decompress(kept.subarray(0, room), frame))
+      const out = new Uint8Array(room)
+      const length = dctx.decompress(out, frame)
+      // a view would keep what may be far more than its content alive
+      return length === room ? out : out.slice(0, length)
+    })
+
+    zstdCompress(1, new Uint8Array(1))
+    return { library: "zstd-napi", functions: { zstdCompress, zstdDecompress } }
+  },
+  catch: unavailable("zstd", "zstd-napi")
+})
+
+/** The native parts, for a choice between them and others. @since 0.1.0 @category constructors */
+export const parts: Parts = {
+  blake3,
+  ed25519,
+  chacha20,
+  zstd,
+  randomBytes: (length) => Effect.sync(() => randomFillSync(new Uint8Array(length)))
+}
+
+/** All primitives native, or the error that names the one that is not. @since 0.1.0 @category constructors */
+export const make = fromParts(parts)
+
+/** @since 0.1.0 @category layers */
+export const layer: Layer.Layer<Crypto, CryptoUnavailable> = Layer.effect(Crypto, make)

@@ -1,0 +1,370 @@
+/**
+ * Reads the formats' CBOR as leniently as they ask for, and never further than the bytes go (docs/format/fs5.md §2.2,
+ * docs/format/core.md §1.1).
+ *
+ * @since 0.1.0
+ */
+import * as Bytes from "./Bytes.ts"
+import { FormatError } from "./FormatError.ts"
+
+/** Containers inside containers that a reader follows; the deepest structure of the formats needs fewer. @since 0.1.0 @category constants */
+export const maxDepth = 64
+
+/** Reads one value and leaves the reader behind it; throws `FormatError`. @since 0.1.0 @category models */
+export type Read<A> = (reader: Reader) => A
+
+/** What a struct's reader does with one of its fields. @since 0.1.0 @category models */
+export interface Field {
+  readonly name: string
+  /** Reads the field's value. */
+  readonly fill: (reader: Reader) => void
+  /** Forgets it again: the field was null. */
+  readonly clear: () => void
+}
+
+/** A field of a struct while it is read: `value` stays undefined when the field is missing or null. @since 0.1.0 @category models */
+export interface Cell<A> extends Field {
+  readonly value: A | undefined
+}
+
+/** An empty cell for a value that `read` reads. @since 0.1.0 @category constructors */
+export const cell = <A>(name: string, read: Read<A>): Cell<A> => {
+  let value: A | undefined
+  return {
+    name,
+    fill: (reader) => {
+      value = read(reader)
+    },
+    clear: () => {
+      value = undefined
+    },
+    get value() {
+      return value
+    }
+  }
+}
+
+const major = { unsigned: 0, negative: 1, bytes: 2, text: 3, array: 4, map: 5, tag: 6, simple: 7 } as const
+const majorNames = [
+  "integer",
+  "negative integer",
+  "byte string",
+  "text",
+  "array",
+  "map",
+  "tag",
+  "simple value or float"
+]
+
+const indefinite = 31
+const breakByte = 0xff
+const nullByte = 0xf6
+
+/**
+ * A position in CBOR bytes.
+ *
+ * Methods throw `FormatError`s; `Cbor.decode` is where they become values. Lengths are compared with the bytes that are
+ * left before anything is taken.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export class Reader {
+  readonly #bytes: Uint8Array
+  readonly #view: DataView
+  readonly #format: string
+  #at = 0
+  #depth = 0
+  #field = ""
+
+  constructor(bytes: Uint8Array, format: string) {
+    this.#bytes = bytes
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+    this.#format = format
+  }
+
+  /** The offset of the next byte. */
+  get offset(): number {
+    return this.#at
+  }
+
+  /** The error to throw about what is at `at`; it names the field that is being read. */
+  error(problem: string, at: number = this.#at): FormatError {
+    const where = this.#field === "" ? "" : `${this.#field}: `
+    return new FormatError({ format: this.#format, at: `byte ${at}`, problem: `${where}${problem}` })
+  }
+
+  #byte(): number {
+    const byte = this.#bytes[this.#at]
+    if (byte === undefined) throw this.error("ends too early")
+    this.#at++
+    return byte
+  }
+
+  #need(length: number): number {
+    const at = this.#at
+    if (length > this.#bytes.length - at) throw this.error("ends too early", this.#bytes.length)
+    this.#at += length
+    return at
+  }
+
+  #argument(info: number, start: number): number | bigint {
+    if (info < 24) return info
+    switch (info) {
+      case 24:
+        return this.#byte()
+      case 25:
+        return this.#view.getUint16(this.#need(2))
+      case 26:
+        return this.#view.getUint32(this.#need(4))
+      case 27: {
+        const wide = this.#view.getBigUint64(this.#need(8))
+        return wide <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(wide) : wide
+      }
+      default:
+        throw this.error(`has a head that CBOR does not define (additional information ${info})`, start)
+    }
+  }
+
+  /** The additional information of the next head, which must be of major type `wanted`. */
+  #head(wanted: number, what: string): number {
+    const start = this.#at
+    const byte = this.#byte()
+    if (byte >> 5 !== wanted) throw this.error(`expected ${what}, got ${majorNames[byte >> 5]}`, start)
+    return byte & 31
+  }
+
+  /** Any integer; a bigint only when no safe number holds it. */
+  integer(): number | bigint {
+    const start = this.#at
+    const byte = this.#byte()
+    const type = byte >> 5
+    if (type > major.negative) throw this.error(`expected an integer, got ${majorNames[type]}`, start)
+    const value = this.#argument(byte & 31, start)
+    if (type === major.unsigned) return value
+    return typeof value === "number" && value < Number.MAX_SAFE_INTEGER ? -1 - value : -1n - BigInt(value)
+  }
+
+  /** An integer from `least` to `most`. */
+  integerIn(least: number, most: number): number {
+    const start = this.#at
+    const value = this.integer()
+    if (typeof value === "number" && value >= least && value <= most) return value
+    throw this.error(`${value} is outside ${least} to ${most}`, start)
+  }
+
+  /** An unsigned 64-bit integer. */
+  u64(): bigint {
+    const start = this.#at
+    const value = BigInt(this.integer())
+    if (value < 0n) throw this.error(`${value} is outside 0 to ${Bytes.maxU64}`, start)
+    return value
+  }
+
+  boolean(): boolean {
+    const start = this.#at
+    const byte = this.#byte()
+    if (byte === 0xf4 || byte === 0xf5) return byte === 0xf5
+    throw this.error(`expected a boolean, got ${majorNames[byte >> 5]}`, start)
+  }
+
+  #string(type: number, what: string): Uint8Array {
+    const start = this.#at
+    const info = this.#head(type, what)
+    if (info === indefinite) throw this.error(`expected ${what} of definite length`, start)
+    const length = this.#argument(info, start)
+    const left = this.#bytes.length - this.#at
+    if (length > left) throw this.error(`claims ${length} bytes where ${left} are left`, start)
+    const from = this.#need(Number(length))
+    return this.#bytes.subarray(from, this.#at)
+  }
+
+  /** A byte string of definite length, as a copy; of exactly `length` bytes when that is given. */
+  bytes(length?: number): Uint8Array {
+    const start = this.#at
+    const view = this.#string(major.bytes, "a byte string")
+    if (length !== undefined && view.length !== length)
+      throw this.error(`expected ${length} bytes, got ${view.length}`, start)
+    return view.slice()
+  }
+
+  /** A text of definite length in valid UTF-8, of at most `limit` bytes when that is given. */
+  text(limit?: number): string {
+    const start = this.#at
+    const view = this.#string(major.text, "a text")
+    if (limit !== undefined && view.length > limit)
+      throw this.error(`has a text of ${view.length} bytes, more than ${limit}`, start)
+    const text = Bytes.toUtf8(view)
+    if (text === undefined) throw this.error("has a text that is not UTF-8", start)
+    return text
+  }
+
+  /** Calls `each` once per item (per pair in a map), which must read it; answers how many there were. */
+  #items(type: number, what: string, each: (index: number) => void, limit?: number): number {
+    const start = this.#at
+    const info = this.#head(type, what)
+    if (++this.#depth > maxDepth) throw this.error(`is nested more than ${maxDepth} deep`, start)
+    let count = 0
+    const over = () => this.error(`has more than ${limit} items`, start)
+    if (info === indefinite) {
+      while (this.#bytes[this.#at] !== breakByte) {
+        if (count === limit) throw over()
+        each(count++)
+      }
+      this.#at++
+    } else {
+      const claimed = this.#argument(info, start)
+      const left = this.#bytes.length - this.#at
+      // every item takes a byte at least, so a larger count is a lie, found before anything is allocated for it
+      const most = type === major.map ? left >> 1 : left
+      if (claimed > most) throw this.error(`claims ${claimed} items where ${left} bytes are left`, start)
+      if (limit !== undefined && claimed > limit) throw over()
+      for (const total = Number(claimed); count < total; count++) each(count)
+    }
+    this.#depth--
+    return count
+  }
+
+  /** An array; `each` reads one item. */
+  eachItem(each: (index: number) => void, limit?: number): number {
+    return this.#items(major.array, "an array", each, limit)
+  }
+
+  /** A map; `each` reads one key and its value. */
+  eachPair(each: (index: number) => void, limit?: number): number {
+    return this.#items(major.map, "a map", each, limit)
+  }
+
+  /** Enters an array of definite length, whose items the caller reads before it lowers the depth again. */
+  #enterArray(): number {
+    const start = this.#at
+    const info = this.#head(major.array, "an array")
+    if (info === indefinite) throw this.error("expected an array of definite length", start)
+    if (++this.#depth > maxDepth) throw this.error(`is nested more than ${maxDepth} deep`, start)
+    const claimed = this.#argument(info, start)
+    const left = this.#bytes.length - this.#at
+    if (claimed > left) throw this.error(`claims ${claimed} items where ${left} bytes are left`, start)
+    return Number(claimed)
+  }
+
+  /** A tuple: an array of definite length with exactly `length` items, which `body` reads. */
+  tuple<A>(length: number, body: () => A): A {
+    const start = this.#at
+    const items = this.#enterArray()
+    if (items !== length) throw this.error(`expected an array of ${length}, got one of ${items}`, start)
+    const value = body()
+    this.#depth--
+    return value
+  }
+
+  /** An enum `[variant, fields]`: `body` is given the variant and reads the fields, or throws for an unknown variant. */
+  variant<A>(body: (variant: number | bigint, at: number) => A): A {
+    return this.tuple(2, () => {
+      const at = this.#at
+      return body(this.integer(), at)
+    })
+  }
+
+  /** A flat enum `[variant, field, …]` whose variants have one field, which `body` reads; surplus items are skipped. */
+  flatVariant<A>(body: (variant: number | bigint, at: number) => A): A {
+    const start = this.#at
+    const items = this.#enterArray()
+    if (items < 2) throw this.error("expected a variant and its field", start)
+    const at = this.#at
+    const value = body(this.integer(), at)
+    for (let surplus = items - 2; surplus > 0; surplus--) this.skip()
+    this.#depth--
+    return value
+  }
+
+  #fill(struct: string, field: Field): void {
+    const outer = this.#field
+    this.#field = `${struct}.${field.name}`
+    if (this.#bytes[this.#at] === nullByte) {
+      this.#at++
+      field.clear()
+    } else {
+      field.fill(this)
+    }
+    this.#field = outer
+  }
+
+  /** A map struct into cells by field index; unknown fields are skipped, the last of equal ones counts. */
+  struct(name: string, fields: { readonly [index: number]: Field }): void {
+    this.eachPair(() => {
+      const index = this.integer()
+      const field = typeof index === "number" ? fields[index] : undefined
+      if (field === undefined) this.skip()
+      else this.#fill(name, field)
+    })
+  }
+
+  /** An array struct into cells by field index; surplus items are skipped. */
+  arrayStruct(name: string, fields: ReadonlyArray<Field>): void {
+    this.eachItem((index) => {
+      const field = fields[index]
+      if (field === undefined) this.skip()
+      else this.#fill(name, field)
+    })
+  }
+
+  /** The value of a field that must be there, once its struct has been read. */
+  required<A>(field: Cell<A>): A {
+    if (field.value === undefined) throw this.error(`lacks the field "${field.name}"`)
+    return field.value
+  }
+
+  /** Any one well-formed item. */
+  skip(): void {
+    const start = this.#at
+    const byte = this.#byte()
+    const type = byte >> 5
+    const info = byte & 31
+    switch (type) {
+      case major.unsigned:
+      case major.negative:
+        this.#argument(info, start)
+        return
+      case major.bytes:
+      case major.text:
+        if (info === indefinite) {
+          // chunks of the same type, each of definite length
+          while (this.#bytes[this.#at] !== breakByte) this.#string(type, "a chunk of a string")
+          this.#at++
+        } else {
+          this.#at = start
+          this.#string(type, "a string")
+        }
+        return
+      case major.array:
+        this.#at = start
+        this.eachItem(() => this.skip())
+        return
+      case major.map:
+        this.#at = start
+        this.eachPair(() => {
+          this.skip()
+          this.skip()
+        })
+        return
+      case major.tag:
+        this.#argument(info, start)
+        if (++this.#depth > maxDepth) throw this.error(`is nested more than ${maxDepth} deep`, start)
+        this.skip()
+        this.#depth--
+        return
+      default:
+        // simple values and floats; a break (31) is refused by #argument
+        this.#argument(info, start)
+    }
+  }
+
+  /** Ends the reading: what is left must be nothing, or zeros only when `padded`. */
+  end(padded: boolean): void {
+    const start = this.#at
+    if (start === this.#bytes.length) return
+    if (!padded) throw this.error(`has ${this.#bytes.length - start} bytes behind its end`, start)
+    for (let at = start; at < this.#bytes.length; at++)
+      if (this.#bytes[at] !== 0) throw this.error("has bytes behind its end that are no padding", at)
+  }
+}

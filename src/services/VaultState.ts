@@ -1,0 +1,111 @@
+/**
+ * What this device remembers of its vaults: their keys (sealed), which folder feeds them, and what was last acknowledged.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+
+/**
+ * The device's own record of a vault could not be read or kept.
+ *
+ * - `Damaged`: a record is there but is not one.
+ * - `Full`, `Denied`: it could not be written.
+ * - `Unavailable`: the disk failed.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class VaultStateError extends Schema.TaggedError<VaultStateError>()("VaultStateError", {
+  reason: Schema.Literal("Damaged", "Full", "Denied", "Unavailable"),
+  vault: Schema.String,
+  record: Schema.String,
+  detail: Schema.String
+}) {
+  override get message() {
+    return `vault ${this.vault}: ${this.record}: ${this.detail}`
+  }
+}
+
+const HashText = Schema.String.pipe(Schema.pattern(/^[0-9a-f]{64}$/))
+
+/** A tree's root as a record names it: hex hashes. @since 0.1.0 @category models */
+export class RootRecord extends Schema.Class<RootRecord>("RootRecord")({
+  root: HashText,
+  plaintextHash: Schema.optional(HashText)
+}) {}
+
+/** Which files of a source are taken. @since 0.1.0 @category models */
+export class Selection extends Schema.Class<Selection>("Selection")({
+  /** gitignore-style patterns, relative to the source. */
+  exclude: Schema.Array(Schema.String),
+  /** Heed `.gitignore`, `.ignore` and `.cairnignore`. */
+  ignoreFiles: Schema.Boolean,
+  /** Leave out folders that carry a valid `CACHEDIR.TAG`. */
+  excludeCaches: Schema.Boolean,
+  /** Do not descend into other file systems. */
+  oneFileSystem: Schema.Boolean
+}) {}
+
+/** A folder or file on this device and its place in a vault. @since 0.1.0 @category models */
+export class SourceMapping extends Schema.Class<SourceMapping>("SourceMapping")({
+  /** Where it stands in the vault: a path without slashes at its ends, empty for the vault's top. */
+  folder: Schema.String,
+  /** Canonical absolute path on this device. */
+  path: Schema.String,
+  selection: Selection
+}) {}
+
+/**
+ * What was last acknowledged for one source: base, root and scan as one atomic record.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export class SourceRecord extends Schema.Class<SourceRecord>("SourceRecord")({
+  /** The tree of the last acknowledged scan, which the next change starts from; absent when it was empty. */
+  base: Schema.optional(RootRecord),
+  /** The vault's merged tree as it was published with that scan. */
+  root: Schema.optional(RootRecord),
+  /** The registry revision of that publication. */
+  revision: Schema.BigInt,
+  /** The hash of the published transparent node in hex. */
+  node: HashText,
+  /** When the scan began, milliseconds since 1970. */
+  scannedAt: Schema.Number,
+  files: Schema.Number,
+  /** The files' total size in bytes. */
+  bytes: Schema.Number
+}) {}
+
+/** @since 0.1.0 @category models */
+export interface Service {
+  /** The names of the vaults this device has, in order. */
+  readonly vaults: Effect.Effect<ReadonlyArray<string>, VaultStateError>
+  /** The vault's own transparent node, sealed for this device (docs/format/node.md §0.4), or nothing. */
+  readonly keys: (vault: string) => Effect.Effect<Uint8Array | undefined, VaultStateError>
+  /** Keeps a new vault's sealed node: `false` when the vault has one already, which stays. */
+  readonly createKeys: (vault: string, sealed: Uint8Array) => Effect.Effect<boolean, VaultStateError>
+  /** The vault's saved sources, ordered by their folders. */
+  readonly sources: (vault: string) => Effect.Effect<ReadonlyArray<SourceMapping>, VaultStateError>
+  /** Keeps a new mapping: `false` when its folder has one already, which stays. */
+  readonly createSource: (vault: string, mapping: SourceMapping) => Effect.Effect<boolean, VaultStateError>
+  /** Replaces the mapping of its folder. */
+  readonly saveSource: (vault: string, mapping: SourceMapping) => Effect.Effect<void, VaultStateError>
+  /** Forgets the mapping of a folder; what is in the vault stays. */
+  readonly removeSource: (vault: string, folder: string) => Effect.Effect<void, VaultStateError>
+  /** What was last acknowledged for the source of `folder`. */
+  readonly record: (vault: string, folder: string) => Effect.Effect<SourceRecord | undefined, VaultStateError>
+  /** Replaces the record in one atomic, durable step. */
+  readonly saveRecord: (vault: string, folder: string, record: SourceRecord) => Effect.Effect<void, VaultStateError>
+  /** What was about to be published for `folder` when the process last knew. */
+  readonly intents: (vault: string, folder: string) => Effect.Effect<ReadonlyArray<SourceRecord>, VaultStateError>
+  /** Keeps, durably, what is about to be published. */
+  readonly intend: (vault: string, folder: string, intent: SourceRecord) => Effect.Effect<void, VaultStateError>
+  /** Forgets an intent. */
+  readonly forgetIntent: (vault: string, folder: string, intent: SourceRecord) => Effect.Effect<void, VaultStateError>
+}
+
+/** @since 0.1.0 @category services */
+export class VaultState extends Context.Tag("cairn/VaultState")<VaultState, Service>() {}

@@ -1,0 +1,93 @@
+/** Loading of the test vectors: from the folder that `S5_VECTORS` names, else from `test/vectors`. */
+import { existsSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import * as Either from "effect/Either"
+import * as Bytes from "../../src/schema/Bytes.ts"
+
+/** Any JSON value. */
+export type Json = null | boolean | number | string | ReadonlyArray<Json> | { readonly [key: string]: Json }
+
+/** A JSON object. */
+export type JsonObject = { readonly [key: string]: Json }
+
+const ownFolder = fileURLToPath(new URL("../vectors/", import.meta.url))
+
+/**
+ * The vector file of that name ("node.json" or "node"). One that the folder named by `S5_VECTORS` lacks comes from
+ * `test/vectors`; one that neither has is an error.
+ */
+export const load = (file: string): JsonObject => {
+  const name = file.endsWith(".json") ? file : `${file}.json`
+  const folders = [process.env.S5_VECTORS, ownFolder].filter((folder) => folder !== undefined && folder !== "")
+  const path = folders.map((folder) => join(folder ?? ownFolder, name)).find((candidate) => existsSync(candidate))
+  if (path === undefined) throw new Error(`no vector file ${name} in ${folders.join(" or ")}`)
+  return object(JSON.parse(readFileSync(path, "utf8")), name)
+}
+
+const isList = (value: Json | undefined): value is ReadonlyArray<Json> => Array.isArray(value)
+
+/** Whether `value` is a JSON object. */
+export const isObject = (value: Json | undefined): value is JsonObject =>
+  typeof value === "object" && value !== null && !isList(value)
+
+const wrong = (value: Json | undefined, wanted: string, what: string) =>
+  new Error(`vector field ${what}: expected ${wanted}, got ${String(JSON.stringify(value)).slice(0, 80)}`)
+
+/** `value` as an object, or an error that names `what`. */
+export const object = (value: Json | undefined, what = "value"): JsonObject => {
+  if (isObject(value)) return value
+  throw wrong(value, "an object", what)
+}
+
+/** `value` as a list, or an error that names `what`. */
+export const list = (value: Json | undefined, what = "value"): ReadonlyArray<Json> => {
+  if (isList(value)) return value
+  throw wrong(value, "a list", what)
+}
+
+/** `value` as a list of objects, or an error that names `what`. */
+export const objects = (value: Json | undefined, what = "value"): ReadonlyArray<JsonObject> =>
+  list(value, what).map((item, index) => object(item, `${what}[${index}]`))
+
+/** `value` as a text, or an error that names `what`. */
+export const text = (value: Json | undefined, what = "value"): string => {
+  if (typeof value === "string") return value
+  throw wrong(value, "a text", what)
+}
+
+/** `value` as a number, or an error that names `what`. */
+export const number = (value: Json | undefined, what = "value"): number => {
+  if (typeof value === "number") return value
+  throw wrong(value, "a number", what)
+}
+
+/** `value` as a boolean, or an error that names `what`. */
+export const boolean = (value: Json | undefined, what = "value"): boolean => {
+  if (typeof value === "boolean") return value
+  throw wrong(value, "a boolean", what)
+}
+
+/** A decimal text or number as a bigint. */
+export const big = (value: Json | undefined, what = "value"): bigint => {
+  if (typeof value === "string" || typeof value === "number") return BigInt(value)
+  throw wrong(value, "a decimal text", what)
+}
+
+/** The bytes of a hex text. */
+export const hex = (value: Json | undefined, what = "value"): Uint8Array =>
+  Either.getOrThrow(Bytes.fromHex(text(value, what)))
+
+/** Lower-case hex of bytes. */
+export const toHex = Bytes.toHex
+
+/** `[name, case]` pairs of a list of named cases for `it.each`; names that occur twice get their position. */
+export const named = (cases: ReadonlyArray<JsonObject>): ReadonlyArray<readonly [name: string, value: JsonObject]> => {
+  const seen = new Set<string>()
+  return cases.map((value, index) => {
+    const name = typeof value.name === "string" ? value.name : `case ${index}`
+    const unique = seen.has(name) ? `${name} (case ${index})` : name
+    seen.add(name)
+    return [unique, value] as const
+  })
+}
