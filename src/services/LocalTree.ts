@@ -86,6 +86,11 @@ export interface Reading {
    * `before.size` even if the file grows, so that a log that is written faster than it is stored has an end.
    */
   readonly content: Stream.Stream<Uint8Array, LocalTreeError>
+  /**
+   * The same bytes one buffer at a time, nothing at the end; goes on where the last run stopped. For small files: running
+   * any stream costs more than reading one.
+   */
+  readonly next: Effect.Effect<Uint8Array | undefined, LocalTreeError>
   /** What the open file is now; {@link unchanged} tells whether the bytes read belong together. */
   readonly after: Effect.Effect<FileStatus, LocalTreeError>
 }
@@ -159,11 +164,12 @@ export interface Target {
   readonly readExistingLink: (components: Components) => Effect.Effect<Uint8Array, LocalTreeError>
   /**
    * Makes a regular file at once: others see nothing (or the old file) until all bytes and metadata are in place, and after
-   * a failure or interruption nothing new is left. Missing parents are made. An error of `content` is passed on.
+   * a failure or interruption nothing new is left. Missing parents are made. An error of `content` is passed on; bytes at
+   * hand are given as they are.
    */
-  readonly writeFile: <E>(
+  readonly writeFile: <E = never>(
     components: Components,
-    content: Stream.Stream<Uint8Array, E>,
+    content: Stream.Stream<Uint8Array, E> | Uint8Array,
     options?: WriteOptions
   ) => Effect.Effect<ReadonlyArray<Note>, LocalTreeError | E>
   /** Makes a symbolic link that holds `target` verbatim; `mode` does not apply. Missing parents are made. */

@@ -55,15 +55,21 @@ export const SetOutcome = Data.taggedEnum<SetOutcome>()
 export interface Service {
   /** What people call this registry. */
   readonly name: string
-  /** Every distinct verified entry that a backend holds for `key`, best first: at most one for a single backend. */
+  /**
+   * Every distinct verified entry that a backend holds for `key`, best first. A single backend holds at most one, unless
+   * another program wrote into its files without asking; whoever publishes builds on all of them.
+   */
   readonly entries: (key: StreamKey) => Effect.Effect<ReadonlyArray<RegistryEntry>, RegistryError>
   /**
    * Compare-and-swap: keeps `entry` only if its revision is higher and what is stored is nothing or one of `over`, the
-   * entries it was built on. Atomic against other fibers and other processes; `Stored` means durable; the same entry
-   * again is `Stored`.
+   * entries it was built on; a damaged entry is never overwritten. Atomic against other fibers and other processes;
+   * `Stored` means durable; the same entry again is `Stored`.
    */
   readonly set: (entry: RegistryEntry, over: ReadonlyArray<RegistryEntry>) => Effect.Effect<SetOutcome, RegistryError>
-  /** Newer entries of `key` in rising order; the newest always arrives, overtaken ones may be skipped. */
+  /**
+   * The newest entry of `key`, if there is one, and then newer ones in rising order of revision; the newest always
+   * arrives, overtaken ones may be skipped. A failure ends it.
+   */
   readonly changes: (key: StreamKey) => Stream.Stream<RegistryEntry, RegistryError>
 }
 

@@ -1,0 +1,98 @@
+/**
+ * The words of the command line, checked and brought into the one form that the parser takes without guessing.
+ *
+ * @since 0.1.0
+ */
+import * as Data from "effect/Data"
+import * as Either from "effect/Either"
+
+/** The command line is not one that Cairn takes. @since 0.1.0 @category errors */
+export class Usage extends Data.TaggedError("Usage")<{ readonly problem: string }> {
+  override get message() {
+    return this.problem
+  }
+}
+
+/** An option of a verb. @since 0.1.0 @category models */
+export interface Flag {
+  readonly names: ReadonlyArray<string>
+  readonly takesValue: boolean
+}
+
+const distance = (a: string, b: string): number => {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++)
+      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)))
+    row = next
+  }
+  return row[b.length]!
+}
+
+/** The known word nearest to a mistyped one, if any is near. @since 0.1.0 @category combinators */
+export const nearest = (word: string, known: ReadonlyArray<string>): string | undefined => {
+  const [best] = known
+    .map((candidate) => ({ candidate, away: distance(word.toLowerCase(), candidate.toLowerCase()) }))
+    .sort((a, b) => a.away - b.away)
+  return best !== undefined && best.away <= Math.max(1, Math.floor(word.length / 3)) ? best.candidate : undefined
+}
+
+/** The first word that is no option, which names the verb, and the words without it. @since 0.1.0 @category combinators */
+export const splitVerb = (
+  words: ReadonlyArray<string>
+): { readonly verb: string | undefined; readonly rest: ReadonlyArray<string> } => {
+  const at = words.findIndex((word) => !word.startsWith("-"))
+  return at < 0
+    ? { verb: undefined, rest: words }
+    : { verb: words[at], rest: [...words.slice(0, at), ...words.slice(at + 1)] }
+}
+
+/**
+ * The verb's words with every option spelled `--name` or `--name value`, options first and operands after `--`; anything
+ * that is no option of the verb is refused.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const canonical = (
+  words: ReadonlyArray<string>,
+  flags: ReadonlyArray<Flag>
+): Either.Either<{ readonly options: ReadonlyArray<string>; readonly operands: ReadonlyArray<string> }, Usage> => {
+  const byName = new Map(flags.flatMap((flag) => flag.names.map((name) => [name, flag] as const)))
+  const options: Array<string> = []
+  const operands: Array<string> = []
+  const fail = (problem: string) => Either.left(new Usage({ problem }))
+  for (let at = 0; at < words.length; at++) {
+    const word = words[at]!
+    if (word === "--") {
+      operands.push(...words.slice(at + 1))
+      break
+    }
+    if (!word.startsWith("-") || word === "-") {
+      operands.push(word)
+      continue
+    }
+    const equals = word.startsWith("--") ? word.indexOf("=") : -1
+    const name = equals < 0 ? word : word.slice(0, equals)
+    const flag = byName.get(name)
+    if (flag === undefined) {
+      const letters = /^-[a-zA-Z]{2,}$/.test(word) ? [...word.slice(1)].map((letter) => byName.get(`-${letter}`)) : []
+      if (letters.length > 0 && letters.every((each) => each !== undefined && !each.takesValue)) {
+        for (const each of letters) options.push(each!.names[0]!)
+        continue
+      }
+      const near = nearest(name, [...byName.keys()])
+      return fail(
+        `unknown option ${name}${near === undefined ? "" : `: did you mean ${near}?`} (a path that begins with "-" is written ./${name})`
+      )
+    }
+    options.push(flag.names[0]!)
+    if (flag.takesValue) {
+      const value = equals < 0 ? words[++at] : word.slice(equals + 1)
+      if (value === undefined) return fail(`option ${name} needs a value`)
+      options.push(value)
+    } else if (equals >= 0) return fail(`option ${name} takes no value`)
+  }
+  return Either.right({ options, operands })
+}

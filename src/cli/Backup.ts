@@ -1,0 +1,215 @@
+/**
+ * `cairn backup [SRC...] REF`
+ *
+ * @since 0.1.0
+ */
+import * as Args from "@effect/cli/Args"
+import * as Options from "@effect/cli/Options"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import * as Backup from "../programs/Backup.ts"
+import * as Folder from "../programs/Folder.ts"
+import type * as Scan from "../programs/Scan.ts"
+import * as Vault from "../programs/Vault.ts"
+import * as Hash from "../schema/Hash.ts"
+import * as VaultRef from "../schema/VaultRef.ts"
+import * as VaultState from "../services/VaultState.ts"
+import * as Argv from "./Argv.ts"
+import * as Console from "./Console.ts"
+import { exitCode, ofError } from "./ExitCode.ts"
+import * as Live from "./Live.ts"
+import * as ProgressTerminal from "./ProgressTerminal.ts"
+import * as RecoveryHint from "./RecoveryHint.ts"
+import * as Reference from "./Reference.ts"
+import * as Verb from "./Verb.ts"
+
+const config = {
+  words: Args.repeated(Verb.operand("SRC... REF")),
+  exclude: Options.text("exclude").pipe(
+    Options.withAlias("e"),
+    Options.withDescription("leave out what matches this gitignore-style pattern, relative to the source"),
+    Options.repeated
+  ),
+  ignoreFiles: Options.boolean("ignore-files").pipe(
+    Options.withDescription("heed .gitignore and .ignore too (.cairnignore always is)")
+  ),
+  includeCaches: Options.boolean("include-caches").pipe(
+    Options.withDescription("take folders that a CACHEDIR.TAG marks as caches too")
+  ),
+  oneFileSystem: Options.boolean("one-file-system").pipe(
+    Options.withAlias("x"),
+    Options.withDescription("do not go into other file systems")
+  ),
+  dryRun: Verb.dryRun
+}
+
+interface Job {
+  readonly vault: string
+  readonly mapping: VaultState.SourceMapping
+}
+
+/** The sources named on the command line, or the saved ones. */
+const plan = Effect.fnUntraced(function* (words: ReadonlyArray<string>, selection: VaultState.Selection | undefined) {
+  const state = yield* VaultState.VaultState
+  const saved = Effect.fnUntraced(function* (vault: string, folder: string) {
+    const known = yield* state.vaults
+    if (!known.includes(vault)) return yield* new Vault.NoSuchVault({ vault, known })
+    const mappings = (yield* state.sources(vault)).filter(
+      (mapping) => folder === "" || mapping.folder === folder || mapping.folder.startsWith(`${folder}/`)
+    )
+    if (mappings.length === 0) return yield* new Backup.NoSources({ vault })
+    return mappings.map((mapping): Either.Either<Job, Scan.SourceUnreadable> => Either.right({ vault, mapping }))
+  })
+
+  const last = words[words.length - 1]
+  if (last === undefined) {
+    const vaults = yield* state.vaults
+    if (vaults.length === 0) return yield* new Backup.NoSources({ vault: "" })
+    return (yield* Effect.forEach(vaults, (vault) => saved(vault, ""))).flat()
+  }
+  if (VaultRef.isLocal(last))
+    return yield* new Argv.Usage({
+      problem: `the last word names the vault, with a colon: cairn backup ${words.join(" ")} NAME:`
+    })
+  const reference = yield* Reference.parse(last)
+  if (reference.snapshot._tag !== "Latest" || reference.snapshot.back !== 0)
+    return yield* new Argv.Usage({ problem: `${last}: a backup makes a new snapshot, it cannot go into an old one` })
+  const sources = words.slice(0, -1)
+  const remote = sources.find((word) => !VaultRef.isLocal(word))
+  if (remote !== undefined)
+    return yield* new Argv.Usage({
+      problem: `${remote} looks like a vault; a source with a colon is written ./${remote}`
+    })
+  if (sources.length === 0) {
+    if (selection !== undefined)
+      return yield* new Argv.Usage({ problem: "options that select files need the source that they are for" })
+    return yield* saved(reference.vault, reference.path)
+  }
+  return yield* Effect.forEach(sources, (source) =>
+    Effect.either(
+      Effect.map(
+        Backup.mappingOf({
+          source,
+          selection: selection ?? Backup.defaultSelection,
+          ...(reference.path === ""
+            ? {}
+            : sources.length === 1
+              ? { folder: reference.path }
+              : { parent: reference.path })
+        }),
+        (mapping): Job => ({ vault: reference.vault, mapping })
+      )
+    )
+  )
+})
+
+/** @since 0.1.0 @category verbs */
+export const verb = Verb.make({
+  name: "backup",
+  description: "Keep files and folders in a vault: backup SRC... VAULT: · backup VAULT: · backup",
+  config,
+  handler: ({ dryRun, exclude, ignoreFiles, includeCaches, oneFileSystem, words }, common) =>
+    Effect.gen(function* () {
+      const selects = exclude.length > 0 || ignoreFiles || includeCaches || oneFileSystem
+      const selection = selects
+        ? new VaultState.Selection({ exclude, ignoreFiles, excludeCaches: !includeCaches, oneFileSystem })
+        : undefined
+      const jobs = yield* plan(words, selection)
+      let failed = 0
+      let problems = 0
+      const tellProblem = (problem: { readonly display: string; readonly detail: string }) =>
+        Effect.zipRight(
+          Console.tell(`cairn: ${problem.display}: ${problem.detail}`),
+          common.json
+            ? Console.json({ type: "problem", kind: "skipped", path: problem.display, detail: problem.detail })
+            : Effect.void
+        )
+      const report = (
+        job: Job,
+        scan: Scan.Scan,
+        outcome: "published" | "unchanged" | "dry-run",
+        snapshot?: { readonly id: Hash.Hash; readonly revision: bigint }
+      ) => {
+        const { files, bytes, readFiles, readBytes, leftOut } = scan
+        const folder = `${job.vault}:${job.mapping.folder}`
+        const what = {
+          published: `snapshot ${snapshot === undefined ? "" : Hash.toShort(snapshot.id)}`,
+          unchanged: `no change since snapshot ${snapshot === undefined ? "" : Hash.toShort(snapshot.id)}`,
+          "dry-run": "dry run, nothing was written"
+        }[outcome]
+        const text = `${folder}: ${what}: ${Console.count(files, "file")}, ${Console.size(bytes)} (${Console.count(readFiles, "file")} read, ${Console.size(readBytes)})`
+        return Effect.zipRight(
+          Console.emit(
+            common,
+            {
+              type: "source",
+              vault: job.vault,
+              folder: job.mapping.folder,
+              path: job.mapping.path,
+              outcome,
+              ...(snapshot === undefined
+                ? {}
+                : { snapshot: Hash.toHex(snapshot.id), revision: Number(snapshot.revision) }),
+              files,
+              bytes,
+              readFiles,
+              readBytes,
+              leftOut,
+              problems: scan.problems
+            },
+            common.quiet ? undefined : text
+          ),
+          leftOut > 0
+            ? Console.note(
+                common,
+                `cairn: left out ${Console.count(leftOut, "socket, pipe or device", "sockets, pipes and devices")}`
+              )
+            : Effect.void
+        )
+      }
+
+      // what a source was given is checked and saved before anything is read, so that two never write over each other
+      const folders = jobs.flatMap((job) => (Either.isRight(job) ? [job.right] : []))
+      for (const [index, one] of folders.entries()) {
+        const other = folders
+          .slice(0, index)
+          .find((before) => before.vault === one.vault && Folder.overlap(before.mapping.folder, one.mapping.folder))
+        if (other !== undefined && other.mapping.path !== one.mapping.path)
+          return yield* new Backup.SourceCollision({
+            vault: one.vault,
+            folder: one.mapping.folder,
+            path: one.mapping.path,
+            takenBy: other.mapping.path,
+            takenFolder: other.mapping.folder
+          })
+      }
+
+      for (const job of jobs) {
+        if (Either.isLeft(job)) {
+          failed = failed === 0 ? ofError(job.left) : failed
+          yield* Console.tell(`cairn: ${job.left.message}`)
+          continue
+        }
+        const { mapping, vault: name } = job.right
+        const run = Effect.gen(function* () {
+          if (dryRun) {
+            const scan = yield* Backup.preview(name, mapping, { onProblem: tellProblem })
+            problems += scan.problems
+            return yield* report(job.right, scan, "dry-run")
+          }
+          const vault = yield* Vault.ensure(name)
+          yield* Backup.saveMapping(name, mapping)
+          const { published, scan } = yield* Backup.backup(vault, mapping, { onProblem: tellProblem })
+          problems += scan.problems
+          yield* report(job.right, scan, published.outcome, { id: published.node, revision: published.revision })
+        })
+        yield* Effect.catchTag(run, "SourceUnreadable", (error) => {
+          failed = failed === 0 ? ofError(error) : failed
+          return Console.tell(`cairn: ${error.message}`)
+        })
+      }
+      if (!dryRun) yield* RecoveryHint.tell
+      return failed !== 0 ? failed : problems > 0 ? exitCode.skipped : exitCode.done
+    }).pipe(Effect.provide(Layer.mergeAll(Live.layer, ProgressTerminal.layer(common))))
+})

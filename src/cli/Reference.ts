@@ -1,0 +1,28 @@
+/**
+ * References as the command line gives them.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import type * as Head from "../programs/Head.ts"
+import * as Snapshots from "../programs/Snapshots.ts"
+import * as Vault from "../programs/Vault.ts"
+import * as VaultRef from "../schema/VaultRef.ts"
+import * as Argv from "./Argv.ts"
+
+/** The vault reference that an operand is. @since 0.1.0 @category conversions */
+export const parse = (word: string) =>
+  Effect.mapError(VaultRef.parse(word), (error) => new Argv.Usage({ problem: error.message }))
+
+/** The last millisecond of a local day or minute. @since 0.1.0 @category conversions */
+export const endOf = (at: Extract<VaultRef.SnapshotSelector, { readonly _tag: "At" }>): number =>
+  at.hour === undefined
+    ? new Date(at.year, at.month - 1, at.day + 1).getTime() - 1
+    : new Date(at.year, at.month - 1, at.day, at.hour, at.minute, 60).getTime() - 1
+
+/** Opens the vault and the snapshot that a reference names. @since 0.1.0 @category programs */
+export const open = Effect.fnUntraced(function* (reference: VaultRef.VaultRef) {
+  const vault = yield* Vault.open(reference.vault)
+  const published: Head.Published = yield* Snapshots.resolve(vault, reference.snapshot, endOf)
+  return { vault, published, snapshot: Vault.snapshot(vault, published.root) }
+})

@@ -1,0 +1,128 @@
+/**
+ * `cairn status`
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Head from "../programs/Head.ts"
+import * as Vault from "../programs/Vault.ts"
+import * as Bytes from "../schema/Bytes.ts"
+import * as Hash from "../schema/Hash.ts"
+import * as TransparentNode from "../schema/TransparentNode.ts"
+import * as Crypto from "../services/Crypto.ts"
+import * as Keyring from "../services/Keyring.ts"
+import * as LocalTree from "../services/LocalTree.ts"
+import * as VaultState from "../services/VaultState.ts"
+import * as Console from "./Console.ts"
+import { exitCode, ofError } from "./ExitCode.ts"
+import * as Live from "./Live.ts"
+import * as RecoveryHint from "./RecoveryHint.ts"
+import * as Verb from "./Verb.ts"
+
+const device = Effect.fnUntraced(function* (voice: Console.Voice) {
+  const keyring = yield* Keyring.Keyring
+  const { implementation } = yield* Crypto.Crypto
+  const tree = yield* LocalTree.LocalTree
+  const keys = yield* Effect.either(keyring.device)
+  if (Either.isLeft(keys) && keys.left.reason !== "Missing") return yield* keys.left
+  const recovery = yield* keyring.recovery
+  const { blake3, chacha20, ed25519, zstd } = implementation
+  const notes = [...implementation.notes, ...tree.capabilities.notes, ...(yield* Live.registryNotes)]
+  const registry = yield* Live.registryName
+  const publicKey = Either.isRight(keys) ? Bytes.toHex(keys.right.publicKey) : undefined
+  const rows: ReadonlyArray<readonly [string, string]> = [
+    ["device", publicKey ?? "no keys yet"],
+    ...(Either.isRight(keys) ? [["recipient", keys.right.recipient] as const] : []),
+    ["recovery phrase", recovery === undefined ? "none" : recovery.did],
+    ["keys", Live.home.config],
+    ["store", `${Live.home.data}/store`],
+    ["registry", registry],
+    ["cryptography", `BLAKE3 ${blake3}, Ed25519 ${ed25519}, ChaCha20 ${chacha20}, zstd ${zstd}`],
+    ...notes.map((note) => ["note", note] as const)
+  ]
+  yield* Console.emit(
+    voice,
+    {
+      type: "device",
+      ...(Either.isRight(keys)
+        ? { publicKey: Bytes.toHex(keys.right.publicKey), recipient: keys.right.recipient }
+        : {}),
+      ...(recovery === undefined ? {} : { recovery: recovery.did }),
+      store: `${Live.home.data}/store`,
+      registry,
+      cryptography: { blake3, ed25519, chacha20, zstd },
+      notes
+    },
+    rows.map(([name, value]) => `${name.padEnd(16)} ${value}`).join("\n")
+  )
+})
+
+const time = (millis: number | undefined) =>
+  millis === undefined ? {} : { publishedAt: new Date(millis).toISOString() }
+
+const vaultStatus = Effect.fnUntraced(function* (voice: Console.Voice, name: string) {
+  const state = yield* VaultState.VaultState
+  const vault = yield* Vault.open(name)
+  const head = yield* Head.newest(vault)
+  const publishedAt = head === undefined ? undefined : TransparentNode.publishedAt(head.node)
+  const newest =
+    head === undefined
+      ? "nothing published yet"
+      : `snapshot ${Hash.toShort(head.hash)}, revision ${head.entry.revision}${publishedAt === undefined ? "" : `, ${Console.localTime(publishedAt)}`}`
+  yield* Console.emit(
+    voice,
+    {
+      type: "vault",
+      name,
+      id: Bytes.toHex(vault.id),
+      ...(head === undefined ? {} : { revision: Number(head.entry.revision), snapshot: Hash.toHex(head.hash) }),
+      ...time(publishedAt)
+    },
+    `\n${name}: ${newest}`
+  )
+  for (const { folder, path } of yield* state.sources(name)) {
+    const record = yield* state.record(name, folder)
+    yield* Console.emit(
+      voice,
+      {
+        type: "saved-source",
+        vault: name,
+        folder,
+        path,
+        ...(record === undefined
+          ? {}
+          : {
+              lastBackupAt: new Date(record.scannedAt).toISOString(),
+              revision: Number(record.revision),
+              files: record.files,
+              bytes: record.bytes
+            })
+      },
+      `  ${folder}/  from ${path}: ${record === undefined ? "never backed up" : `${Console.count(record.files, "file")}, ${Console.size(record.bytes)}, last backed up ${Console.localTime(record.scannedAt)}`}`
+    )
+  }
+})
+
+/** @since 0.1.0 @category verbs */
+export const verb = Verb.make({
+  name: "status",
+  description: "This device, its vaults, and when each source was last backed up",
+  config: {},
+  handler: (_, common) =>
+    Effect.gen(function* () {
+      const state = yield* VaultState.VaultState
+      yield* device(common)
+      let code: number = exitCode.done
+      for (const name of yield* state.vaults) {
+        const shown = yield* Effect.either(vaultStatus(common, name))
+        if (Either.isRight(shown)) continue
+        // the others are shown all the same; the first failure is the run's
+        code = code === exitCode.done ? ofError(shown.left) : code
+        yield* Console.tell(`cairn: ${shown.left.message}`)
+        if (common.json) yield* Console.json({ type: "vault", name, problem: shown.left.message })
+      }
+      yield* RecoveryHint.tell
+      return code
+    }).pipe(Effect.provide(Live.layer))
+})

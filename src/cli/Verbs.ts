@@ -1,0 +1,59 @@
+/**
+ * The verbs, each loaded when it is asked for.
+ *
+ * @since 0.1.0
+ */
+import type { Verb } from "./Verb.ts"
+
+/** The version that `--version` prints. @since 0.1.0 @category constants */
+export const version = "0.1.0"
+
+interface Listed {
+  readonly usage: string
+  readonly does: string
+  readonly load: () => Promise<{ readonly verb: Verb }>
+}
+
+const verbs: Readonly<Record<string, Listed>> = {
+  init: {
+    usage: "init",
+    does: "make this device's keys and the recovery phrase",
+    load: () => import("./Init.ts")
+  },
+  backup: {
+    usage: "backup [SRC...] VAULT:",
+    does: "keep files and folders in a vault",
+    load: () => import("./Backup.ts")
+  },
+  restore: {
+    usage: "restore VAULT[@SNAP]:[PATH] DIR",
+    does: "bring them back",
+    load: () => import("./Restore.ts")
+  },
+  list: { usage: "list [VAULT[@SNAP]:[PATH]]", does: "vaults, or what is in one", load: () => import("./List.ts") },
+  show: { usage: "show VAULT[@SNAP]:PATH", does: "a file's bytes", load: () => import("./Show.ts") },
+  log: { usage: "log VAULT:", does: "the snapshots of a vault", load: () => import("./Log.ts") },
+  verify: { usage: "verify [VAULT:]", does: "read and check everything", load: () => import("./Verify.ts") },
+  status: { usage: "status", does: "this device, its vaults and sources", load: () => import("./Status.ts") }
+}
+
+/** @since 0.1.0 @category accessors */
+export const names: ReadonlyArray<string> = Object.keys(verbs)
+
+/** @since 0.1.0 @category accessors */
+export const find = (name: string): Listed | undefined => (Object.hasOwn(verbs, name) ? verbs[name] : undefined)
+
+const width = Math.max(...Object.values(verbs).map(({ usage }) => usage.length))
+
+/** What `cairn --help` prints. @since 0.1.0 @category constants */
+export const overview = [
+  `cairn ${version}: encrypted vaults that many writers publish to at once`,
+  "",
+  "  cairn backup ./docs docs:          keep ./docs in the vault docs:",
+  "  cairn restore docs: ./back         bring the newest snapshot back",
+  "",
+  ...Object.values(verbs).map(({ does, usage }) => `  ${usage.padEnd(width)}  ${does}`),
+  "",
+  "SNAP is latest, latest~N, a number, YYYY-MM-DD[Thhmm], or the start of an id.",
+  "`cairn VERB --help` shows a verb's options; --json, --quiet and --no-input work on all."
+].join("\n")

@@ -1,0 +1,240 @@
+/**
+ * A file's bytes to an entry: chunks to leaves, and more than one of them to a chunk tree (docs/format/fs5.md §8).
+ *
+ * @since 0.1.0
+ */
+import * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import type { ContentRef, NodeEntry, SemanticMeta } from "../schema/Node.ts"
+import * as TraversalContext from "../schema/TraversalContext.ts"
+import type { SealError, Service as Sealer } from "../services/Sealer.ts"
+import * as Chunker from "./Chunker.ts"
+import * as ChunkReuse from "./ChunkReuse.ts"
+import * as FileExport from "./FileExport.ts"
+import type { Pipeline } from "./Pipeline.ts"
+import type { KeyedEntry } from "./ReadableLayer.ts"
+import * as TreeBuilder from "./TreeBuilder.ts"
+import { DamagedTree, type TreeError } from "./TreeError.ts"
+
+/** Bytes of chunks that are sealed together. */
+const batchLength = 1024 * 1024
+
+/** The longest chunk that is held in memory: a longer file without chunking is refused. */
+const longestChunk = 1024 * 1024 * 1024
+
+/** Batches that are sealed and stored at the same time. @since 0.1.0 @category constants */
+export const defaultConcurrency = 4
+
+/** Blobs of one batch that are stored, or asked for, at the same time. */
+const requestsInFlight = 8
+
+/** @since 0.1.0 @category models */
+export interface Options {
+  /** What the file system said of the file. */
+  readonly semantic?: SemanticMeta
+  /** How this file differs from the context; it is stored with the entry. */
+  readonly override?: TraversalContext.TraversalContext
+  /**
+   * Chunks that stand at the same position here with the same bytes and the same encoding are not encoded again if the
+   * store has them. The entry is the same as without; a version that cannot be read is left aside.
+   */
+  readonly previous?: ChunkReuse.PreviousFile
+  /** Batches of about 1 MiB in flight; it never changes the entry. */
+  readonly concurrency?: number
+}
+
+/** The chunks of `source` in batches of about `batchLength` bytes; an empty source has none. */
+const batches = <E, R>(chunker: Chunker.Chunker, source: Stream.Stream<Uint8Array, E, R>) => {
+  let open: Array<Uint8Array> = []
+  let length = 0
+  const take = (): ReadonlyArray<Uint8Array> => {
+    const batch = open
+    open = []
+    length = 0
+    return batch
+  }
+  const add = (chunks: ReadonlyArray<Uint8Array>) => {
+    const full: Array<ReadonlyArray<Uint8Array>> = []
+    for (const chunk of chunks) {
+      open.push(chunk)
+      length += chunk.length
+      if (length >= batchLength) full.push(take())
+    }
+    return full
+  }
+  const whole = Stream.mapEffect(source, (bytes) => {
+    const full = add(chunker.push(bytes))
+    return chunker.pending() <= longestChunk
+      ? Either.right(full)
+      : Either.left(
+          new DamagedTree({
+            reason: "Unsupported",
+            blob: "",
+            detail: `the context asks for a chunk of more than ${longestChunk} bytes: use content-defined or smaller chunks`
+          })
+        )
+  })
+  const rest = Stream.sync(() => {
+    const last = chunker.finish()
+    const full = last === undefined ? [] : add([last])
+    return open.length === 0 ? full : [...full, take()]
+  })
+  return Stream.mapConcat(Stream.concat(whole, rest), (full) => full)
+}
+
+/** Encodes and stores chunks; one after the other or several batches at once, their entries are the same. */
+const store = (pipeline: Pipeline, sealer: Sealer, chunks: ReadonlyArray<Uint8Array>) =>
+  Effect.flatMap(chunks.length === 0 ? Effect.succeed([]) : sealer.seal(pipeline.context, chunks), (sealed) =>
+    Effect.as(
+      Effect.forEach(sealed, (chunk) => pipeline.blobs.put(chunk.hash, chunk.stored), {
+        concurrency: requestsInFlight,
+        discard: true
+      }),
+      sealed.map((chunk): ChunkReuse.LeafEntry => chunk.entry)
+    )
+  )
+
+const storeBatch = Effect.fnUntraced(function* (
+  pipeline: Pipeline,
+  sealer: Sealer,
+  chunks: ReadonlyArray<Uint8Array>,
+  previous: ReadonlyArray<FileExport.PlacedChunk>
+) {
+  if (previous.length === 0) return yield* store(pipeline, sealer, chunks)
+  const reused = yield* Effect.forEach(chunks, (chunk, at) => ChunkReuse.reuse(pipeline, chunk, previous[at]?.entry), {
+    concurrency: requestsInFlight
+  })
+  const fresh = yield* store(
+    pipeline,
+    sealer,
+    chunks.filter((_, at) => reused[at] === undefined)
+  )
+  let used = 0
+  return reused.map((entry): ChunkReuse.LeafEntry => entry ?? fresh[used++]!)
+})
+
+/** Everything after the choice of what is read: `kept` chunks come first, then those of `source`. */
+const assemble = <E, R>(
+  pipeline: Pipeline,
+  sealer: Sealer,
+  source: Stream.Stream<Uint8Array, E, R>,
+  kept: Stream.Stream<ChunkReuse.LeafEntry, TreeError>,
+  previous: Stream.Stream<FileExport.PlacedChunk, TreeError>,
+  options: Options
+): Effect.Effect<NodeEntry, E | TreeError | SealError, R> =>
+  Effect.gen(function* () {
+    const chunker = yield* Chunker.make(pipeline.context.chunking)
+    const builder = TreeBuilder.make(pipeline, { kind: "bytestream", mask: TreeBuilder.defaultMask })
+    let first: ChunkReuse.LeafEntry | undefined
+    let count = 0
+    let size = 0n
+    const place = (entries: ReadonlyArray<ChunkReuse.LeafEntry>) =>
+      Effect.suspend(() => {
+        const keyed: Array<KeyedEntry> = []
+        for (const entry of entries) {
+          first ??= entry
+          count++
+          keyed.push([FileExport.chunkKey(size), entry])
+          size += entry.content.size
+        }
+        return builder.pushAll(keyed)
+      })
+
+    yield* Stream.runForEachChunk(kept, (entries) => place(Chunk.toReadonlyArray(entries)))
+
+    const takePrevious = yield* ChunkReuse.portions(previous)
+    yield* batches(chunker, source).pipe(
+      Stream.mapEffect((chunks) => Effect.map(takePrevious(chunks.length), (before) => [chunks, before] as const)),
+      Stream.mapEffect(([chunks, before]) => storeBatch(pipeline, sealer, chunks, before), {
+        concurrency: options.concurrency ?? defaultConcurrency
+      }),
+      Stream.runForEach(place)
+    )
+
+    const semantic = options.semantic !== undefined && { semantic: options.semantic }
+    const { override } = options
+    if (count <= 1) {
+      const leaf = first ?? (yield* store(pipeline, sealer, [new Uint8Array(0)]))[0]!
+      const childContext =
+        override === undefined
+          ? leaf.childContext
+          : TraversalContext.merge(override, leaf.childContext ?? TraversalContext.empty)
+      return { content: leaf.content, ...semantic, ...(childContext !== undefined && { childContext }) }
+    }
+    const root = Option.getOrThrow(Option.fromNullable(yield* builder.finish)).link
+    const content: ContentRef = {
+      structural: "link",
+      hash: root.hash,
+      size: root.size,
+      plaintextHash: root.plaintextHash
+    }
+    return { content, ...semantic, ...(override !== undefined && { childContext: override }) }
+  }).pipe(Effect.scoped)
+
+/**
+ * Stores the bytes of `source` under the pipeline's context and answers the file's entry.
+ *
+ * Memory is bounded by `concurrency`, not by the file, unless its context asks for chunks that are long.
+ * Buffers of the source may be reused as soon as the next one is asked for.
+ *
+ * @since 0.1.0
+ * @category writing
+ */
+export const importFile = <E, R>(
+  pipeline: Pipeline,
+  sealer: Sealer,
+  source: Stream.Stream<Uint8Array, E, R>,
+  options: Options = {}
+): Effect.Effect<NodeEntry, E | TreeError | SealError, R> => {
+  const effective = pipeline.within(options.override)
+  return assemble(
+    effective,
+    sealer,
+    source,
+    Stream.empty,
+    ChunkReuse.reusableChunks(effective, options.previous),
+    options
+  )
+}
+
+/** A file that is read from somewhere in its middle on. @since 0.1.0 @category models */
+export interface AppendedFile<E, R> {
+  /** Bytes. */
+  readonly size: bigint
+  readonly readFrom: (offset: bigint) => Stream.Stream<Uint8Array, E, R>
+}
+
+/**
+ * Like `importFile` for a file of which the caller knows that it has only grown since `previous`: under fixed chunks, the
+ * full chunks of the earlier version are not read again. The entry is that of a full import.
+ *
+ * The whole file is read where chunks are not fixed, where the file is not longer than one chunk or shorter than what the
+ * earlier version had, and where that version was encoded otherwise or is not in the store.
+ *
+ * @since 0.1.0
+ * @category writing
+ */
+export const importAppended = <E, R>(
+  pipeline: Pipeline,
+  sealer: Sealer,
+  file: AppendedFile<E, R>,
+  options: Options & { readonly previous: ChunkReuse.PreviousFile }
+): Effect.Effect<NodeEntry, E | TreeError | SealError, R> =>
+  Effect.gen(function* () {
+    const effective = pipeline.within(options.override)
+    const chunking = effective.context.chunking
+    const length = chunking?._tag === "Fixed" ? BigInt(chunking.chunkSize) : 0n
+    const before = ChunkReuse.reusableChunks(effective, options.previous)
+    const kept = length > 0n && file.size > length ? yield* ChunkReuse.leadingChunks(effective, before, length) : 0n
+    if (kept === 0n || file.size < kept * length) {
+      return yield* importFile(pipeline, sealer, file.readFrom(0n), options)
+    }
+    const entries = before.pipe(
+      Stream.take(Number(kept)),
+      Stream.map((chunk): ChunkReuse.LeafEntry => chunk.entry)
+    )
+    return yield* assemble(effective, sealer, file.readFrom(kept * length), entries, Stream.empty, options)
+  })

@@ -1,0 +1,163 @@
+/**
+ * Nodes and leaves to and from a blob store, under one context (docs/format/fs5.md §6).
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Bytes from "../schema/Bytes.ts"
+import * as Hash from "../schema/Hash.ts"
+import * as Node from "../schema/Node.ts"
+import type { Primitives } from "../schema/Primitives.ts"
+import * as TraversalContext from "../schema/TraversalContext.ts"
+import * as BlobStore from "../services/BlobStore.ts"
+import * as BlobCodec from "./BlobCodec.ts"
+import type { NodeCache } from "./NodeCache.ts"
+import { DamagedTree, type TreeError } from "./TreeError.ts"
+
+/** A node that was written. @since 0.1.0 @category models */
+export interface WrittenNode {
+  readonly hash: Hash.Hash
+  readonly plaintextHash: Hash.Hash
+  /** The length of the stored blob in bytes. */
+  readonly storedLength: number
+}
+
+/** Reads and writes under one context. @since 0.1.0 @category models */
+export interface Pipeline {
+  readonly primitives: Primitives
+  readonly blobs: BlobStore.Service
+  readonly context: TraversalContext.TraversalContext
+  /** The same pipeline under `merge(context, child)`, sharing the node cache. */
+  readonly within: (child: TraversalContext.TraversalContext | undefined) => Pipeline
+  /**
+   * The node that `link` names, verified against both of its hashes; from the cache when it is there. A link without
+   * plaintext hash is always read from the store.
+   */
+  readonly readNode: (link: Pick<Node.ContentRef, "hash" | "plaintextHash">) => Effect.Effect<Node.Node, TreeError>
+  /**
+   * Encodes and keeps a node; what the store has it does not write again, what only the cache has is written.
+   *
+   * A node pipeline with `skipWhenUnhelpful` is `DamagedTree` `Unsupported`: a skipped node could not be read back.
+   */
+  readonly writeNode: (node: Node.Node) => Effect.Effect<WrittenNode, TreeError>
+  /**
+   * The plaintext of a leaf entry under `merge(context, entry.childContext)`, verified (docs/format/fs5.md §6.3); one that
+   * is not as long as a `size` other than 0 is `DamagedTree` `Inconsistent`.
+   */
+  readonly readLeaf: (entry: Node.NodeEntry) => Effect.Effect<Uint8Array, TreeError>
+  /** Encodes and keeps `plaintext`, and answers its entry without semantic (docs/format/fs5.md §6.2). */
+  readonly writeLeaf: (plaintext: Uint8Array) => Effect.Effect<Node.NodeEntry, TreeError>
+}
+
+/** @since 0.1.0 @category models */
+export interface Options {
+  readonly primitives: Primitives
+  readonly blobs: BlobStore.Service
+  readonly context: TraversalContext.TraversalContext
+  /** Shared with whoever reads the same store. */
+  readonly cache: NodeCache
+}
+
+/** @since 0.1.0 @category constructors */
+export const make = (options: Options): Pipeline => {
+  const { blobs, cache, context, primitives } = options
+
+  /** The stored bytes, hashed here once more: a store may be anybody's. */
+  const load = (hash: Hash.Hash): Effect.Effect<Uint8Array, TreeError> =>
+    Effect.filterOrFail(
+      blobs.get(hash),
+      (stored) => Bytes.equals(primitives.blake3(stored), hash),
+      () =>
+        new BlobStore.BlobStoreError({
+          reason: "Damaged",
+          store: blobs.name,
+          blob: Hash.toHex(hash),
+          detail: "its bytes do not hash to its name"
+        })
+    )
+
+  const decodeNode = (link: Pick<Node.ContentRef, "hash" | "plaintextHash">, stored: Uint8Array) =>
+    Either.gen(function* () {
+      const cbor = yield* BlobCodec.decodeNode(primitives, context.node, context.keys, link, stored)
+      const node = yield* Either.mapLeft(
+        Node.decode(cbor),
+        (error) => new DamagedTree({ reason: "NotDecodable", blob: Hash.toHex(link.hash), detail: error.message })
+      )
+      if (link.plaintextHash !== undefined) cache.put(link.hash, link.plaintextHash, node, cbor.length)
+      return node
+    })
+
+  const encodeNode = (node: Node.Node) => {
+    if (context.node?.skipWhenUnhelpful === true) {
+      return Either.left(
+        new DamagedTree({
+          reason: "Unsupported",
+          blob: "",
+          detail: "a node pipeline cannot skip unhelpful compression: the node could not be read back"
+        })
+      )
+    }
+    const cbor = Node.encode(node)
+    return Either.map(BlobCodec.encode(primitives, context.node, "meta", context.keys, cbor), (blob) => ({
+      blob,
+      weight: cbor.length
+    }))
+  }
+
+  return {
+    primitives,
+    blobs,
+    context,
+    within: (child) =>
+      make(child === undefined ? options : { ...options, context: TraversalContext.merge(context, child) }),
+    readNode: (link) =>
+      Effect.suspend(() => {
+        const cached = link.plaintextHash === undefined ? undefined : cache.get(link.hash, link.plaintextHash)
+        return cached === undefined
+          ? Effect.flatMap(load(link.hash), (stored) => decodeNode(link, stored))
+          : Effect.succeed(cached)
+      }),
+    writeNode: (node) =>
+      Effect.suspend(() =>
+        Effect.flatMap(encodeNode(node), ({ blob, weight }) =>
+          Effect.map(blobs.put(blob.hash, blob.stored), () => {
+            cache.put(blob.hash, blob.plaintextHash, node, weight)
+            return { hash: blob.hash, plaintextHash: blob.plaintextHash, storedLength: blob.stored.length }
+          })
+        )
+      ),
+    readLeaf: (entry) =>
+      Effect.suspend(() => {
+        const content = entry.content
+        if (content === undefined || content.structural !== "leaf") {
+          return Effect.fail(
+            new DamagedTree({
+              reason: "Inconsistent",
+              blob: content === undefined ? "" : Hash.toHex(content.hash),
+              detail: content === undefined ? "an entry without content has no bytes" : "a link is no leaf"
+            })
+          )
+        }
+        const effective = TraversalContext.merge(context, entry.childContext ?? TraversalContext.empty)
+        return Effect.flatMap(load(content.hash), (stored) =>
+          Either.filterOrLeft(
+            BlobCodec.decodeLeaf(primitives, effective.leaf, effective.keys, content, stored),
+            (plaintext) => content.size === 0n || BigInt(plaintext.length) === content.size,
+            (plaintext) =>
+              new DamagedTree({
+                reason: "Inconsistent",
+                blob: Hash.toHex(content.hash),
+                detail: `it has ${plaintext.length} bytes where its entry says ${content.size}`
+              })
+          )
+        )
+      }),
+    writeLeaf: (plaintext) =>
+      Effect.suspend(() =>
+        Effect.flatMap(BlobCodec.encodeLeaf(primitives, context, plaintext), (leaf) =>
+          Effect.as(blobs.put(leaf.hash, leaf.stored), leaf.entry)
+        )
+      )
+  }
+}

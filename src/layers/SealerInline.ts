@@ -1,0 +1,30 @@
+/**
+ * Sealing on the calling thread.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import * as BlobCodec from "../fs5/BlobCodec.ts"
+import type { Primitives } from "../schema/Primitives.ts"
+import { Crypto } from "../services/Crypto.ts"
+import { SealError, Sealer, type Service } from "../services/Sealer.ts"
+
+/** @since 0.1.0 @category constructors */
+export const make = (primitives: Primitives): Service => ({
+  seal: (context, chunks) =>
+    Effect.suspend(() =>
+      Either.mapLeft(
+        Either.all(chunks.map((chunk) => BlobCodec.encodeLeaf(primitives, context, chunk))),
+        (error) =>
+          new SealError({ reason: error.reason === "WrongKey" ? "WrongKey" : "Unsupported", detail: error.message })
+      )
+    )
+})
+
+/** @since 0.1.0 @category layers */
+export const layer: Layer.Layer<Sealer, never, Crypto> = Layer.effect(
+  Sealer,
+  Effect.map(Crypto, ({ primitives }) => make(primitives))
+)

@@ -1,0 +1,87 @@
+/**
+ * Stores by name from a record of how to open each.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as ExecutionStrategy from "effect/ExecutionStrategy"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import type * as BlobStore from "../services/BlobStore.ts"
+import type * as ObjectStore from "../services/ObjectStore.ts"
+import { type Service, Stores, UnknownStore } from "../services/Stores.ts"
+
+/** One opened store: its blobs, and its objects if it has paths. @since 0.1.0 @category models */
+export interface Opened {
+  readonly blobs: BlobStore.Service
+  readonly objects?: ObjectStore.Service
+}
+
+/** How a store is opened; `message` of the error says why it could not be. @since 0.1.0 @category models */
+export type Open = Effect.Effect<Opened, { readonly message: string }, Scope.Scope>
+
+/**
+ * Opens each store when it is first asked for, once however many ask, and closes it with the scope. One that could not be
+ * opened is tried again by whoever asks next.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (record: Readonly<Record<string, Open>>): Effect.Effect<Service, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const scope = yield* Effect.scope
+    const names = Object.keys(record)
+    const slots = new Map(
+      Object.entries(record).map(([name, open]) => {
+        const turn = Effect.unsafeMakeSemaphore(1)
+        let opened: Opened | undefined
+        const first = Effect.uninterruptibleMask((restore) =>
+          Effect.gen(function* () {
+            const own = yield* Scope.fork(scope, ExecutionStrategy.sequential)
+            opened = yield* restore(Scope.extend(open, own)).pipe(
+              Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Scope.close(own, exit))),
+              Effect.mapError(
+                (error) =>
+                  new UnknownStore({ reason: "NotOpened", store: name, detail: `not opened: ${error.message}` })
+              )
+            )
+            return opened
+          })
+        )
+        return [
+          name,
+          turn.withPermits(1)(Effect.suspend(() => (opened === undefined ? first : Effect.succeed(opened))))
+        ] as const
+      })
+    )
+
+    const opened = (name: string) =>
+      slots.get(name) ??
+      new UnknownStore({
+        reason: "NotConfigured",
+        store: name,
+        detail:
+          names.length === 0
+            ? "no store is configured; add one first"
+            : `no store is called that; there are ${names.join(", ")}`
+      })
+
+    return {
+      names,
+      blobs: (name) => Effect.map(opened(name), ({ blobs }) => blobs),
+      objects: (name) =>
+        Effect.flatMap(opened(name), ({ objects }) =>
+          objects === undefined
+            ? new UnknownStore({
+                reason: "NotObjects",
+                store: name,
+                detail: "it keeps blobs only; choose a store with paths for this"
+              })
+            : Effect.succeed(objects)
+        )
+    }
+  })
+
+/** @since 0.1.0 @category layers */
+export const layer = (record: Readonly<Record<string, Open>>): Layer.Layer<Stores> => Layer.scoped(Stores, make(record))

@@ -1,0 +1,163 @@
+/**
+ * Directories below a restore target, reached one checked step at a time and kept open while they are in use.
+ */
+import * as fs from "node:fs"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import type * as Scope from "effect/Scope"
+import * as LocalPath from "../../schema/LocalPath.ts"
+import type { Components, LocalTreeError } from "../../services/LocalTree.ts"
+import * as Files from "./files.ts"
+
+export interface Directory {
+  /** Prefix of the paths of its entries, ending in `/`. */
+  readonly door: Buffer
+  readonly fd: number
+  uses: number
+  kept: boolean
+  /** Whether left-overs of a killed run were looked for here. */
+  swept: boolean
+}
+
+export interface Directories {
+  /** Runs `use` with the directory at `components`; with `create`, missing ones are made. */
+  readonly use: <A, E>(
+    components: Components,
+    at: Files.Place,
+    create: boolean,
+    use: (directory: Directory, created: boolean) => Effect.Effect<A, E>
+  ) => Effect.Effect<A, E | LocalTreeError>
+  /** Forgets the directory at `components` and all below it. */
+  readonly forget: (components: Components) => void
+}
+
+/** Directories kept open though nobody uses them: a walk in key order needs its current branch, eight at once eight. */
+const keptOpen = 64
+
+const keyOf = (components: Components) => components.join("/")
+
+export const make = (
+  root: LocalPath.LocalPath,
+  mode: number
+): Effect.Effect<Directories, LocalTreeError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const open = new Map<string, Directory>()
+    const rootPlace = Files.place("open", root)
+
+    const shut = (directory: Directory) => {
+      directory.kept = false
+      if (directory.uses === 0 && directory.fd >= 0) fs.closeSync(directory.fd)
+    }
+    const keep = (key: string, directory: Directory) => {
+      open.set(key, directory)
+      if (open.size <= keptOpen) return
+      for (const [oldKey, old] of open) {
+        // the root stays: every way begins there
+        if (oldKey === "" || oldKey === key) continue
+        open.delete(oldKey)
+        shut(old)
+        break
+      }
+    }
+    const directoryOf = (path: Buffer, swept: boolean): Directory => {
+      const fd = Files.hasDoors ? fs.openSync(path, Files.directoryFlags) : -1
+      if (!Files.hasDoors && !fs.lstatSync(path).isDirectory()) throw Files.withCode("ENOTDIR")
+      const door = fd >= 0 ? Buffer.from(Files.doorOf(fd)) : Buffer.concat([path, Buffer.from("/")])
+      return { door, fd, uses: 0, kept: true, swept }
+    }
+    const step = (parent: Directory, name: string, at: Files.Place, create: boolean) => {
+      const path = Buffer.concat([parent.door, Buffer.from(name)])
+      let created = false
+      const made = Files.attempt(at, () => {
+        if (create) {
+          try {
+            fs.mkdirSync(path, mode)
+            created = true
+          } catch (cause) {
+            // what is there is opened below, which tells whether it is a directory
+            if (Files.codeOf(cause) !== "EEXIST") throw cause
+          }
+        }
+        return directoryOf(path, created)
+      })
+      if (Either.isRight(made)) return Either.right({ directory: made.right, created })
+      if (made.left.reason !== "NotADirectory") return Either.left(made.left)
+      const isLink = fs.lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true
+      const what = `"${LocalPath.display(name)}"`
+      return Either.left(
+        isLink
+          ? Files.failure(
+              at,
+              "Unsafe",
+              `${what} is a symbolic link where a directory is needed; remove it if it may go`
+            )
+          : Files.failure(at, "NotADirectory", `${what} is in the way: it is not a directory`)
+      )
+    }
+
+    // synchronous from end to end, so that nothing is closed between finding and counting a use
+    const acquire = (components: Components, at: Files.Place, create: boolean) =>
+      Either.gen(function* () {
+        let directory = open.get("")
+        let created = false
+        if (directory === undefined) return yield* Either.left(Files.failure(rootPlace, "Unavailable", "it is closed"))
+        let depth = Files.hasDoors ? components.length : 0
+        for (; depth > 0; depth--) {
+          const key = keyOf(components.slice(0, depth))
+          const known = open.get(key)
+          if (known === undefined) continue
+          open.delete(key)
+          open.set(key, known)
+          directory = known
+          break
+        }
+        for (; depth < components.length; depth++) {
+          // the parent must outlive the step: making room for it may close what nobody uses
+          const parent: Directory = directory
+          parent.uses++
+          const next = step(parent, components[depth]!, at, create)
+          release(parent)
+          const found: { directory: Directory; created: boolean } = yield* next
+          directory = found.directory
+          created = found.created
+          if (Files.hasDoors) keep(keyOf(components.slice(0, depth + 1)), directory)
+        }
+        directory.uses++
+        return { directory, created }
+      })
+    const release = (directory: Directory) => {
+      directory.uses--
+      if (!directory.kept) shut(directory)
+    }
+
+    yield* Effect.acquireRelease(
+      Effect.suspend(() =>
+        Either.map(
+          Files.attempt(rootPlace, () => directoryOf(Files.buffer(root.bytes), false)),
+          (directory) => open.set("", directory)
+        )
+      ),
+      () =>
+        Effect.sync(() => {
+          for (const directory of open.values()) shut(directory)
+          open.clear()
+        })
+    )
+
+    return {
+      use: (components, at, create, use) =>
+        Effect.acquireUseRelease(
+          Effect.suspend(() => acquire(components, at, create)),
+          ({ created, directory }) => use(directory, created),
+          ({ directory }) => Effect.sync(() => release(directory))
+        ),
+      forget: (components) => {
+        const key = keyOf(components)
+        for (const [known, directory] of open) {
+          if (known !== key && !known.startsWith(`${key}/`)) continue
+          open.delete(known)
+          shut(directory)
+        }
+      }
+    }
+  })

@@ -1,0 +1,122 @@
+/**
+ * Giving a restored entry its owner, mode, extended attributes and time, and saying what could not be given.
+ */
+import * as fs from "node:fs"
+import * as Bytes from "../../schema/Bytes.ts"
+import * as LocalPath from "../../schema/LocalPath.ts"
+import type { Metadata, Note } from "../../services/LocalTree.ts"
+import * as Files from "./files.ts"
+import type { Native } from "./native.ts"
+
+/** What gets the metadata; `fd` for a file that is open for writing. */
+export interface Subject {
+  readonly path: Buffer
+  readonly fd?: number
+  readonly kind: "file" | "directory" | "symlink"
+  readonly shown: string
+}
+
+/** The path of an open directory itself, without a link in its last place. */
+export const inside = (door: Buffer): Buffer => Buffer.concat([door, Buffer.from(".")])
+
+const setIds = 0o6000
+const permissionBits = 0o7777
+/** File capabilities: they lend a program privileges as setuid does. */
+const capabilityAttribute = "security.capability"
+/** What Node's doubles lose of a time of today, and then some. */
+const doubleError = 2_000n
+
+const secondsText = (ns: bigint): string => {
+  // a text, because Node takes negative numbers for "now"
+  const absolute = ns < 0n ? -ns : ns
+  return `${ns < 0n ? "-" : ""}${absolute / 1_000_000_000n}.${(absolute % 1_000_000_000n).toString().padStart(9, "0")}`
+}
+
+export const make = (native: Native | undefined, allowSetuid: boolean) => {
+  const apply = (subject: Subject, metadata: Metadata): ReadonlyArray<Note> => {
+    const notes: Array<Note> = []
+    const note = (aspect: Note["aspect"], detail: string) => notes.push({ aspect, path: subject.shown, detail })
+    const tried = (aspect: Note["aspect"], what: string, run: () => void): boolean => {
+      try {
+        run()
+        return true
+      } catch (cause) {
+        note(aspect, `${what}: ${Files.meaning(Files.codeOf(cause) || "failed")}`)
+        return false
+      }
+    }
+    const lstat = () => fs.lstatSync(subject.path, { bigint: true })
+
+    // first of all: a change of owner clears capabilities and setuid
+    const ownerKept = owner(subject, metadata, tried, note)
+    attributes(subject, metadata, note)
+    if (metadata.mode !== undefined && subject.kind !== "symlink") {
+      const full = metadata.mode & permissionBits
+      const risky = subject.kind === "file" && (full & setIds) !== 0 && allowSetuid && !ownerKept
+      const mode = allowSetuid && !risky ? full : full & ~setIds
+      if (mode !== full)
+        note("mode", risky ? "setuid and setgid left off: the owner is another" : "setuid and setgid left off")
+      tried("mode", `mode ${mode.toString(8)}`, () =>
+        subject.fd === undefined ? fs.chmodSync(subject.path, mode) : fs.fchmodSync(subject.fd, mode)
+      )
+    }
+    const { mtimeNs } = metadata
+    if (mtimeNs !== undefined) {
+      const set = tried("mtime", "modification time", () => {
+        if (native !== undefined) {
+          const failed = native.setModified(subject.path, mtimeNs)
+          if (failed !== undefined) throw Files.withCode(failed.code)
+        } else
+          fs.lutimesSync(
+            subject.path,
+            secondsText(BigInt(fs.lstatSync(subject.path).atime.getTime()) * 1_000_000n),
+            secondsText(mtimeNs)
+          )
+      })
+      if (set) {
+        const got = lstat().mtimeNs
+        const off = got > mtimeNs ? got - mtimeNs : mtimeNs - got
+        if (off > (native === undefined ? doubleError : 0n))
+          note("mtime", `the file system keeps ${got} ns instead of ${mtimeNs} ns since 1970`)
+      }
+    }
+    return notes
+  }
+
+  /** Whether the entry has the owner and group that it should have. */
+  const owner = (
+    subject: Subject,
+    { gid, uid }: Metadata,
+    tried: (aspect: Note["aspect"], what: string, run: () => void) => boolean,
+    note: (aspect: Note["aspect"], detail: string) => void
+  ): boolean => {
+    if (uid === undefined && gid === undefined) return true
+    const now = fs.lstatSync(subject.path)
+    const newUid = uid === undefined || uid === now.uid ? -1 : uid
+    const newGid = gid === undefined || gid === now.gid ? -1 : gid
+    const chown = (u: number, g: number) => fs.lchownSync(subject.path, u, g)
+    if (newUid === -1 && newGid === -1) return true
+    if (process.geteuid?.() === 0)
+      return tried("owner", `owner ${uid ?? now.uid}:${gid ?? now.gid}`, () => chown(newUid, newGid))
+    const group = newGid === -1 || tried("owner", `group ${newGid}`, () => chown(-1, newGid))
+    if (newUid !== -1) note("owner", `owner ${newUid}: only root can give files away`)
+    return group && newUid === -1
+  }
+
+  const attributes = (subject: Subject, metadata: Metadata, note: (aspect: Note["aspect"], detail: string) => void) => {
+    for (const { name, value } of metadata.extendedAttributes ?? []) {
+      if (value === undefined) continue
+      const shown = LocalPath.display(name)
+      if (native === undefined) note("extended attribute", `${shown}: not supported here`)
+      else if (name === "" || name.includes("\0")) note("extended attribute", `"${shown}" is no name`)
+      else if (name === capabilityAttribute && !allowSetuid)
+        note("extended attribute", `${shown}: file capabilities left off`)
+      else {
+        const failed = native.setAttribute(subject.path, Files.buffer(Bytes.fromUtf8(name)), value)
+        if (failed !== undefined) note("extended attribute", `${shown}: ${Files.meaning(failed.code)}`)
+      }
+    }
+  }
+
+  return { apply }
+}

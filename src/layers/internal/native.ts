@@ -1,0 +1,102 @@
+/**
+ * System calls that Node has no function for, through the optional `koffi`.
+ *
+ * Linux on 64-bit machines only, where `struct timespec` is two 64-bit integers with glibc and with musl.
+ */
+import { getSystemErrorName } from "node:util"
+
+/** A call that failed: the error's name, such as `ENOTSUP`. */
+export type Failed = { readonly code: string }
+
+export interface Native {
+  /** Sets the modification time alone, of a link itself. */
+  readonly setModified: (path: Buffer, ns: bigint) => Failed | undefined
+  /** The names of the extended attributes of what is at `path` itself. */
+  readonly listAttributes: (path: Buffer) => ReadonlyArray<Buffer> | Failed
+  readonly getAttribute: (path: Buffer, name: Buffer) => Buffer | Failed
+  readonly setAttribute: (path: Buffer, name: Buffer, value: Uint8Array) => Failed | undefined
+  /** Takes the exclusive lock of an open file if nobody else holds it; it goes with the descriptor or the process. */
+  readonly tryLock: (fd: number) => boolean
+  /** Makes everything written to the file system of `fd` durable; waits in a thread of its own. */
+  readonly syncFileSystem: (fd: number) => Promise<Failed | undefined>
+}
+
+const atCwd = -100
+const noFollow = 0x100
+const omit = 0x3ffffffen
+const lockExclusiveNow = 2 | 4
+
+const wide = new Set(["x64", "arm64", "ppc64", "riscv64", "loong64", "s390x"])
+
+export const load = async (): Promise<Native | { readonly missing: string }> => {
+  if (process.platform !== "linux" || !wide.has(process.arch)) {
+    return { missing: `no native calls on ${process.platform} ${process.arch}` }
+  }
+  try {
+    const { default: koffi } = await import("koffi")
+    const libc = koffi.load(null)
+    const utimensat = libc.func("utimensat", "int", ["int", "void *", "void *", "int"])
+    const llistxattr = libc.func("llistxattr", "int64_t", ["void *", "void *", "size_t"])
+    const lgetxattr = libc.func("lgetxattr", "int64_t", ["void *", "void *", "void *", "size_t"])
+    const lsetxattr = libc.func("lsetxattr", "int", ["void *", "void *", "void *", "size_t", "int"])
+    const flock = libc.func("flock", "int", ["int", "int"])
+    const syncfs = libc.func("syncfs", "int", ["int"])
+
+    const failed = (): Failed => ({ code: getSystemErrorName(-koffi.errno()) })
+    const text = (value: Buffer) => Buffer.concat([value, Buffer.of(0)])
+    // length first, then bytes; what grows in between is asked again
+    const sized = (call: (out: Buffer | null, size: number) => unknown): Buffer | Failed => {
+      for (let attempt = 0; attempt < 8; attempt++) {
+        const length = Number(call(null, 0))
+        if (length < 0) return failed()
+        if (length === 0) return Buffer.alloc(0)
+        const out = Buffer.alloc(length)
+        const got = Number(call(out, length))
+        if (got >= 0) return out.subarray(0, got)
+        const failure = failed()
+        if (failure.code !== "ERANGE") return failure
+      }
+      return { code: "ERANGE" }
+    }
+    return {
+      setModified: (path, ns) => {
+        const rest = ((ns % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n
+        const times = BigInt64Array.of(0n, omit, (ns - rest) / 1_000_000_000n, rest)
+        return utimensat(atCwd, text(path), times, noFollow) === 0 ? undefined : failed()
+      },
+      listAttributes: (path) => {
+        const at = text(path)
+        const names = sized((out, size) => llistxattr(at, out, size))
+        if (!Buffer.isBuffer(names)) return names
+        const out: Array<Buffer> = []
+        for (let from = 0; from < names.length; ) {
+          const end = names.indexOf(0, from)
+          if (end < 0) break
+          out.push(names.subarray(from, end))
+          from = end + 1
+        }
+        return out
+      },
+      getAttribute: (path, name) => {
+        const at = text(path)
+        const key = text(name)
+        return sized((out, size) => lgetxattr(at, key, out, size))
+      },
+      setAttribute: (path, name, value) =>
+        lsetxattr(text(path), text(name), value.length === 0 ? null : value, value.length, 0) === 0
+          ? undefined
+          : failed(),
+      tryLock: (fd) => flock(fd, lockExclusiveNow) === 0,
+      // errno of a call in another thread is out of reach: any failure of syncfs is one of I/O
+      syncFileSystem: (fd) =>
+        new Promise((resolve, reject) => {
+          syncfs.async(fd, (error: unknown, result: number) =>
+            error ? reject(error) : resolve(result === 0 ? undefined : { code: "EIO" })
+          )
+        })
+    }
+  } catch (cause) {
+    // nothing is lost: the caller says in its capabilities what it then cannot do
+    return { missing: `the optional package koffi does not load: ${cause instanceof Error ? cause.message : cause}` }
+  }
+}

@@ -1,0 +1,206 @@
+/**
+ * Keeping folders of this device in a vault.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as NodeCache from "../fs5/NodeCache.ts"
+import * as Pipeline from "../fs5/Pipeline.ts"
+import * as Bytes from "../schema/Bytes.ts"
+import * as Hash from "../schema/Hash.ts"
+import * as LocalPath from "../schema/LocalPath.ts"
+import * as TraversalContext from "../schema/TraversalContext.ts"
+import * as BlobStore from "../services/BlobStore.ts"
+import * as Crypto from "../services/Crypto.ts"
+import * as LocalTree from "../services/LocalTree.ts"
+import * as Progress from "../services/Progress.ts"
+import * as VaultState from "../services/VaultState.ts"
+import * as Folder from "./Folder.ts"
+import * as Publish from "./Publish.ts"
+import * as Scan from "./Scan.ts"
+import * as Vault from "./Vault.ts"
+import type { Problem } from "./Walk.ts"
+
+/** Two sources of one vault would write over each other. @since 0.1.0 @category errors */
+export class SourceCollision extends Schema.TaggedError<SourceCollision>()("SourceCollision", {
+  vault: Schema.String,
+  folder: Schema.String,
+  path: Schema.String,
+  takenBy: Schema.String,
+  takenFolder: Schema.String
+}) {
+  override get message() {
+    return `vault ${this.vault}: ${this.folder}/ cannot take ${this.path}: ${this.takenFolder}/ there belongs to ${this.takenBy}; name another folder: cairn backup ${this.path} ${this.vault}:OTHER`
+  }
+}
+
+/** The vault has no saved source to back up again. @since 0.1.0 @category errors */
+export class NoSources extends Schema.TaggedError<NoSources>()("NoSources", { vault: Schema.String }) {
+  override get message() {
+    return this.vault === ""
+      ? "there is no vault yet: `cairn backup FOLDER NAME:` makes one"
+      : `vault ${this.vault}: it has no saved source on this device: name one, as in \`cairn backup FOLDER ${this.vault}:\``
+  }
+}
+
+/** @since 0.1.0 @category models */
+export interface Options {
+  readonly onProblem?: (problem: Problem) => Effect.Effect<void>
+  /** Files read at once. */
+  readonly concurrency?: number
+}
+
+/** What a backup of one source came to. @since 0.1.0 @category models */
+export interface Result {
+  readonly mapping: VaultState.SourceMapping
+  readonly scan: Scan.Scan
+  readonly published: Publish.Outcome
+}
+
+/** Everything below the source, no rule but Cairn's own ignore file. @since 0.1.0 @category constants */
+export const defaultSelection = new VaultState.Selection({
+  exclude: [],
+  ignoreFiles: false,
+  excludeCaches: true,
+  oneFileSystem: false
+})
+
+/** The mapping that a source named on the command line asks for: its folder is `path` in the vault, or its base name. @since 0.1.0 @category programs */
+export const mappingOf = Effect.fn("Backup.mappingOf")(function* (options: {
+  readonly source: string
+  readonly folder?: string
+  /** Stands above the base name when several sources share a path. */
+  readonly parent?: string
+  readonly selection: VaultState.Selection
+}) {
+  const tree = yield* LocalTree.LocalTree
+  const { path } = yield* Effect.mapError(
+    tree.resolve(options.source),
+    (error) =>
+      new Scan.SourceUnreadable({
+        path: options.source,
+        reason: error.reason === "NotFound" || error.reason === "Denied" ? error.reason : "Unavailable",
+        detail: error.reason === "NotFound" ? "there is no such file or folder" : error.detail
+      })
+  )
+  const text = Bytes.toUtf8(path.bytes)
+  if (text === undefined)
+    return yield* new Scan.SourceUnreadable({
+      path: LocalPath.display(path),
+      reason: "NotASource",
+      detail: "its path is not valid UTF-8"
+    })
+  const base = text.slice(text.lastIndexOf("/") + 1) || "root"
+  return new VaultState.SourceMapping({
+    folder: options.folder ?? Folder.join(options.parent ?? "", base),
+    path: text,
+    selection: options.selection
+  })
+})
+
+/**
+ * Saves the mapping, unless its folder belongs to another source; two runs that save at the same time never lose one.
+ *
+ * @since 0.1.0
+ * @category programs
+ */
+export const saveMapping = Effect.fn("Backup.saveMapping")(function* (
+  vault: string,
+  mapping: VaultState.SourceMapping
+) {
+  const state = yield* VaultState.VaultState
+  const created = yield* state.createSource(vault, mapping)
+  const others = yield* state.sources(vault)
+  const rival = others.find((other) => Folder.overlap(other.folder, mapping.folder) && other.path !== mapping.path)
+  const inside = others.find((other) => other.folder !== mapping.folder && Folder.overlap(other.folder, mapping.folder))
+  const taken = rival ?? inside
+  if (taken !== undefined) {
+    if (created) yield* state.removeSource(vault, mapping.folder)
+    return yield* new SourceCollision({
+      vault,
+      folder: mapping.folder,
+      path: mapping.path,
+      takenBy: taken.path,
+      takenFolder: taken.folder
+    })
+  }
+  if (!created) yield* state.saveSource(vault, mapping)
+})
+
+/**
+ * Reads one source and makes the change since its last acknowledged scan part of the vault's head.
+ *
+ * @since 0.1.0
+ * @category programs
+ */
+export const backup = Effect.fn("Backup.backup")(function* (
+  vault: Vault.Vault,
+  mapping: VaultState.SourceMapping,
+  options: Options = {}
+) {
+  const progress = yield* Progress.Progress
+  const { record } = yield* Publish.settle(vault, mapping.folder)
+  const base = Vault.rootFromRecord(record?.base)
+  yield* progress.phase("scanning")
+  const scan = yield* Scan.scan(vault.pipeline, {
+    path: mapping.path,
+    folder: mapping.folder,
+    previous: base === undefined || record === undefined ? undefined : { root: base, scannedAt: record.scannedAt },
+    selection: mapping.selection,
+    metadata: "full",
+    ...options
+  })
+  yield* progress.phase("publishing")
+  const published = yield* Publish.publish(vault, {
+    folder: mapping.folder,
+    base,
+    ours: scan.root,
+    scannedAt: scan.scannedAt,
+    files: scan.files,
+    bytes: scan.bytes
+  })
+  const result: Result = { mapping, scan, published }
+  return result
+})
+
+/**
+ * What a backup would read, with nothing written anywhere; the vault need not exist.
+ *
+ * @since 0.1.0
+ * @category programs
+ */
+export const preview = Effect.fn("Backup.preview")(function* (
+  name: string,
+  mapping: VaultState.SourceMapping,
+  options: Options = {}
+) {
+  const { primitives, randomBytes } = yield* Crypto.Crypto
+  const state = yield* VaultState.VaultState
+  const blobs = yield* BlobStore.BlobStore
+  const discarding: BlobStore.Service = {
+    ...blobs,
+    has: () => Effect.succeed(true),
+    put: () => Effect.void,
+    sync: Effect.void
+  }
+  const known = (yield* state.keys(name)) !== undefined
+  const vault = known ? yield* Vault.open(name) : undefined
+  const context =
+    vault?.context ??
+    TraversalContext.vaultRoot({
+      leaf: yield* randomBytes(Hash.length),
+      node: yield* randomBytes(Hash.length),
+      recovery: yield* randomBytes(Hash.length)
+    })
+  const record = known ? yield* state.record(name, mapping.folder) : undefined
+  const base = Vault.rootFromRecord(record?.base)
+  return yield* Scan.scan(Pipeline.make({ primitives, blobs: discarding, context, cache: NodeCache.make() }), {
+    path: mapping.path,
+    folder: mapping.folder,
+    previous: base === undefined || record === undefined ? undefined : { root: base, scannedAt: record.scannedAt },
+    selection: mapping.selection,
+    metadata: "full",
+    ...options
+  })
+})

@@ -1,0 +1,238 @@
+/**
+ * Bringing files of a snapshot back to disk.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import * as FileExport from "../fs5/FileExport.ts"
+import type { Pipeline } from "../fs5/Pipeline.ts"
+import type { KeyedEntry } from "../fs5/ReadableLayer.ts"
+import type * as Snapshot from "../fs5/Snapshot.ts"
+import type { TreeError } from "../fs5/TreeError.ts"
+import * as Bytes from "../schema/Bytes.ts"
+import * as LocalPath from "../schema/LocalPath.ts"
+import type { NodeEntry } from "../schema/Node.ts"
+import * as LocalTree from "../services/LocalTree.ts"
+import * as Progress from "../services/Progress.ts"
+import * as FileMetadata from "./FileMetadata.ts"
+import * as Folder from "./Folder.ts"
+import * as List from "./List.ts"
+
+/** Something that is not on disk as it is in the snapshot, and why. @since 0.1.0 @category models */
+export interface Problem {
+  /** `damaged`: the vault could not give it; `skipped`: the disk did not take it; `metadata`: its bytes are there. */
+  readonly kind: "damaged" | "skipped" | "metadata"
+  /** Its path in the vault. */
+  readonly path: string
+  readonly detail: string
+}
+
+/** @since 0.1.0 @category models */
+export interface Options {
+  /** The vault's name, for messages. */
+  readonly vault: string
+  /** The folder or file of the snapshot to restore; its content comes directly into `directory`. */
+  readonly path: string
+  readonly directory: string
+  /** Replace files and links that differ. */
+  readonly overwrite: boolean
+  /** Restore owner and group too. */
+  readonly owner: boolean
+  /** Keep setuid and setgid bits. */
+  readonly allowSetuid: boolean
+  /** Say what would be done, and write nothing. */
+  readonly dryRun: boolean
+  readonly onProblem?: (problem: Problem) => Effect.Effect<void>
+}
+
+/** What a restore came to. @since 0.1.0 @category models */
+export interface Result {
+  readonly files: number
+  /** Bytes written. */
+  readonly bytes: number
+  /** Files and links that were there already, as they should be. */
+  readonly unchanged: number
+  readonly problems: { readonly damaged: number; readonly skipped: number; readonly metadata: number }
+}
+
+const batch = 64
+
+/** Whether the error is about this one blob, so that the rest of the restore can go on. */
+const isDamage = (error: TreeError): boolean =>
+  error._tag === "DamagedTree" || error.reason === "Missing" || error.reason === "Damaged"
+
+/** Whether the open file holds exactly the bytes of `entry`; reads the file and the chunks' hashes, no content blob. */
+const sameContent = Effect.fnUntraced(function* (pipeline: Pipeline, entry: NodeEntry, reading: LocalTree.Reading) {
+  const pull = yield* Stream.toPull(reading.content)
+  let rest: Uint8Array = new Uint8Array(0)
+  /** The next `length` bytes of the file as pieces, or nothing when it is shorter. */
+  const take = Effect.fnUntraced(function* (length: number) {
+    const hasher = pipeline.primitives.hasher()
+    let missing = length
+    while (missing > 0) {
+      if (rest.length === 0) {
+        const next = yield* Effect.option(pull)
+        if (Option.isNone(next)) return undefined
+        rest = Bytes.concat(...next.value)
+      }
+      const piece = rest.subarray(0, missing)
+      hasher.update(piece)
+      rest = rest.subarray(piece.length)
+      missing -= piece.length
+    }
+    return hasher.digest()
+  })
+  return yield* FileExport.chunks(pipeline, entry).pipe(
+    Stream.mapEffect(({ entry: { content } }) =>
+      Effect.map(
+        take(Number(content.size)),
+        (hash) => hash !== undefined && Bytes.equals(hash, content.plaintextHash ?? content.hash)
+      )
+    ),
+    Stream.runFold(true, (all, same) => all && same)
+  )
+})
+
+/**
+ * Writes what stands at `path` of the snapshot below `directory`: never outside of it, never over something that differs
+ * unless told, each file at once or not at all; can be run again after any interruption.
+ *
+ * What cannot be restored is told to `onProblem` and the rest goes on; a store that cannot be reached ends it.
+ *
+ * @since 0.1.0
+ * @category programs
+ */
+export const restore = Effect.fn("Restore.restore")(function* (snapshot: Snapshot.Snapshot, options: Options) {
+  const tree = yield* LocalTree.LocalTree
+  const progress = yield* Progress.Progress
+  const { dryRun, overwrite, path } = options
+  const { pipeline } = snapshot
+  const prefix = path === "" ? "" : `${path}/`
+
+  const found = yield* List.at(options.vault, snapshot, path)
+  const entries: Stream.Stream<KeyedEntry, TreeError> =
+    found._tag === "File"
+      ? Stream.succeed([path, found.entry])
+      : Stream.filter(snapshot.scan(Folder.below(path)), ([, entry]) => entry.tombstone === undefined)
+  const name = path.slice(path.lastIndexOf("/") + 1)
+  const relative = (key: string) => (found._tag === "File" ? name : key.slice(prefix.length))
+
+  // every node is read before anything is written
+  yield* progress.phase("reading the tree")
+  const total = yield* Stream.runFold(entries, { files: 0, bytes: 0 }, (sum, [key, entry]) =>
+    key.endsWith("/") ? sum : { files: sum.files + 1, bytes: sum.bytes + Number(entry.content?.size ?? 0n) }
+  )
+  yield* progress.phase("restoring", total)
+
+  const made = yield* Effect.isFailure(tree.resolve(options.directory))
+  const result = { files: 0, bytes: 0, unchanged: 0, problems: { damaged: 0, skipped: 0, metadata: 0 } }
+  const problem = (kind: Problem["kind"], key: string, detail: string) =>
+    Effect.suspend(() => {
+      result.problems[kind] += 1
+      return options.onProblem?.({ kind, path: LocalPath.display(key), detail }) ?? Effect.void
+    })
+  if (dryRun) return { ...result, files: total.files, bytes: total.bytes } satisfies Result
+
+  const target = yield* tree.openTarget(options.directory, { allowSetuid: options.allowSetuid })
+  const metadata = (entry: NodeEntry) => FileMetadata.metadata(entry, { owner: options.owner })
+  const noted = (key: string) => (notes: ReadonlyArray<LocalTree.Note>) =>
+    Effect.forEach(notes, (note) => problem("metadata", key, `${note.aspect}: ${note.detail}`), { discard: true })
+
+  const wrote = (bytes: number) =>
+    Effect.suspend(() => {
+      result.files += 1
+      result.bytes += bytes
+      return Effect.void
+    })
+  const kept = Effect.sync(() => {
+    result.unchanged += 1
+  })
+  const differs = (key: string) => problem("skipped", key, "something else is there already; --overwrite replaces it")
+
+  const restoreLink = Effect.fnUntraced(function* (key: string, at: LocalTree.Components, entry: NodeEntry) {
+    const link = yield* pipeline.readLeaf(entry)
+    const there = yield* target.existing(at)
+    if (there?.kind === "symlink" && Bytes.equals(yield* target.readExistingLink(at), link)) return yield* kept
+    if (there !== undefined && !overwrite) return yield* differs(key)
+    yield* Effect.flatMap(target.symlink(at, link, { ...metadata(entry), overwrite }), noted(key))
+    yield* wrote(0)
+  })
+
+  const restoreRegular = Effect.fnUntraced(function* (key: string, at: LocalTree.Components, entry: NodeEntry) {
+    const size = entry.content?.size ?? 0n
+    const wanted = metadata(entry)
+    const there = yield* target.existing(at)
+    if (there?.kind === "regular" && there.size === size) {
+      const same = yield* Effect.scoped(
+        Effect.flatMap(target.readExisting(at), (reading) => sameContent(pipeline, entry, reading))
+      )
+      const mtimeIs = wanted.mtimeNs === undefined || wanted.mtimeNs / 1000n === there.mtimeNs / 1000n
+      if (same && mtimeIs) return yield* kept
+    }
+    if (there !== undefined && !overwrite) return yield* differs(key)
+    const content = FileExport.exportFile(pipeline, entry).pipe(
+      Stream.tap((bytes) => progress.step({ bytes: bytes.length }))
+    )
+    yield* Effect.flatMap(target.writeFile(at, content, { ...wanted, overwrite }), noted(key))
+    yield* wrote(Number(size))
+  })
+
+  const restoreOne = Effect.fnUntraced(function* ([key, entry]: KeyedEntry) {
+    const own = relative(key)
+    const isDirectory = own.endsWith("/")
+    const components = own === "" ? [] : (isDirectory ? own.slice(0, -1) : own).split("/")
+    const bad = components.map(LocalPath.componentProblem).find((found) => found !== undefined)
+    if (bad !== undefined) return yield* problem("skipped", key, `its path has ${bad}`)
+    if (isDirectory) return yield* target.ensureDirectory(components)
+    const kind = entry.semantic?.unix?.fileType ?? "regular"
+    if (kind === "symlink") yield* restoreLink(key, components, entry)
+    else if (kind === "regular") yield* restoreRegular(key, components, entry)
+    else yield* problem("skipped", key, `it is a ${kind.replace("_", " ")}, which holds no data`)
+    yield* progress.step({ files: 1, current: key })
+  })
+
+  const guarded = (keyed: KeyedEntry) =>
+    restoreOne(keyed).pipe(
+      Effect.catchAll((error): Effect.Effect<void, LocalTree.LocalTreeError | TreeError> => {
+        if (error._tag === "LocalTreeError")
+          return error.reason === "Full" ? Effect.fail(error) : problem("skipped", keyed[0], error.detail)
+        return isDamage(error) ? problem("damaged", keyed[0], error.message) : Effect.fail(error)
+      })
+    )
+
+  // a directory gets its metadata when everything in it is done, since each write inside changes its time
+  const open: Array<{ readonly key: string; readonly entry: NodeEntry }> = []
+  const close = Effect.fnUntraced(function* (next: string | undefined) {
+    for (let top = open[open.length - 1]; top !== undefined; top = open[open.length - 1]) {
+      if (next?.startsWith(top.key)) return
+      open.pop()
+      const own = relative(top.key).slice(0, -1)
+      if (own === "" && !made) continue
+      const { entry, key } = top
+      yield* target.setDirectoryMetadata(own === "" ? [] : own.split("/"), metadata(entry)).pipe(
+        Effect.flatMap(noted(key)),
+        Effect.catchAll((error) => problem("metadata", key, error.detail))
+      )
+    }
+  })
+
+  yield* entries.pipe(
+    Stream.rechunk(batch),
+    Stream.chunks,
+    Stream.runForEach((chunk) =>
+      Effect.gen(function* () {
+        const items = [...chunk]
+        yield* Effect.forEach(items, guarded, { concurrency: 8, discard: true })
+        for (const [key, entry] of items) {
+          yield* close(key)
+          if (key.endsWith("/")) open.push({ key, entry })
+        }
+      })
+    )
+  )
+  yield* close(undefined)
+  yield* target.sync
+  return result satisfies Result
+}, Effect.scoped)

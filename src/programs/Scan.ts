@@ -1,0 +1,286 @@
+/**
+ * One reading of a source into a tree of its own.
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Ref from "effect/Ref"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import * as FileImport from "../fs5/FileImport.ts"
+import type { Pipeline } from "../fs5/Pipeline.ts"
+import type { KeyedEntry } from "../fs5/ReadableLayer.ts"
+import * as Snapshot from "../fs5/Snapshot.ts"
+import * as SortedStreams from "../fs5/SortedStreams.ts"
+import * as TreeBuilder from "../fs5/TreeBuilder.ts"
+import type { TreeError } from "../fs5/TreeError.ts"
+import type * as TreeReader from "../fs5/TreeReader.ts"
+import * as Bytes from "../schema/Bytes.ts"
+import type { NodeEntry } from "../schema/Node.ts"
+import * as LocalTree from "../services/LocalTree.ts"
+import * as Progress from "../services/Progress.ts"
+import * as Sealer from "../services/Sealer.ts"
+import type { Selection } from "../services/VaultState.ts"
+import * as FileMetadata from "./FileMetadata.ts"
+import * as Walk from "./Walk.ts"
+
+/** The source itself cannot be read. @since 0.1.0 @category errors */
+export class SourceUnreadable extends Schema.TaggedError<SourceUnreadable>()("SourceUnreadable", {
+  path: Schema.String,
+  reason: Schema.Literal("NotFound", "Denied", "NotASource", "Unavailable"),
+  detail: Schema.String
+}) {
+  override get message() {
+    return `source ${this.path}: ${this.detail}; nothing was backed up from it`
+  }
+}
+
+/** @since 0.1.0 @category models */
+export interface Options {
+  /** The local path to read. */
+  readonly path: string
+  /** Where it stands in the vault; empty for the vault's top. */
+  readonly folder: string
+  /** The tree of the last acknowledged scan, and when that began (milliseconds since 1970). */
+  readonly previous?: { readonly root: TreeReader.Root; readonly scannedAt: number } | undefined
+  readonly selection: Selection
+  /** `kind`: modification time and kind alone; `full`: everything the file system says. */
+  readonly metadata: "full" | "kind"
+  /** Files read at once. */
+  readonly concurrency?: number
+  /** Told of each thing that is not in the scan as it is on disk. */
+  readonly onProblem?: (problem: Walk.Problem) => Effect.Effect<void>
+}
+
+/** What a scan saw. @since 0.1.0 @category models */
+export interface Scan {
+  /** Nothing when there was nothing to keep. */
+  readonly root: TreeReader.Root | undefined
+  /** Milliseconds since 1970. */
+  readonly scannedAt: number
+  readonly files: number
+  readonly directories: number
+  /** Total size of all files in bytes. */
+  readonly bytes: number
+  /** Files that were read because they were new or looked changed, and their bytes. */
+  readonly readFiles: number
+  readonly readBytes: number
+  /** Sockets, pipes and devices, which hold no data. */
+  readonly leftOut: number
+  /** Things that are not in the scan as they are on disk, each told to `onProblem`. */
+  readonly problems: number
+}
+
+/** How often a file is read again when it changed while it was read. */
+const rereads = 1
+
+/** Entries that are looked at together; files among them are read `concurrency` at a time. */
+const batch = 256
+
+/**
+ * Reads the source at `path` and writes its blobs and its tree through `pipeline`; what did not change since `previous` is
+ * carried over unread. Memory does not grow with files or tree. What cannot be read keeps its previous state and is told to
+ * `onProblem`.
+ *
+ * @since 0.1.0
+ * @category programs
+ */
+export const scan = Effect.fn("Scan.scan")(function* (pipeline: Pipeline, options: Options) {
+  const tree = yield* LocalTree.LocalTree
+  const sealer = yield* Sealer.Sealer
+  const progress = yield* Progress.Progress
+  const scannedAt = yield* Clock.currentTimeMillis
+  const { folder, previous } = options
+  const full = options.metadata === "full"
+  const counts = yield* Ref.make({
+    files: 0,
+    directories: 0,
+    bytes: 0,
+    readFiles: 0,
+    readBytes: 0,
+    leftOut: 0,
+    problems: 0
+  })
+
+  const unreadable = (error: LocalTree.LocalTreeError) =>
+    new SourceUnreadable({
+      path: options.path,
+      reason: error.reason === "NotFound" || error.reason === "Denied" ? error.reason : "Unavailable",
+      detail: error.reason === "NotFound" ? "there is no such file or folder" : error.detail
+    })
+  const root = yield* Effect.mapError(tree.resolve(options.path), unreadable)
+  if (root.status.kind === "directory") yield* Effect.mapError(tree.list(root.path), unreadable)
+  if (root.status.kind !== "regular" && root.status.kind !== "directory")
+    return yield* new SourceUnreadable({
+      path: options.path,
+      reason: "NotASource",
+      detail: `it is a ${root.status.kind.replace("_", " ")}, not a file or folder`
+    })
+
+  const problem = (found: Walk.Problem) =>
+    Ref.update(counts, (c) => ({ ...c, problems: c.problems + 1 })).pipe(
+      Effect.zipRight(options.onProblem?.(found) ?? Effect.void)
+    )
+
+  const extras = Effect.fnUntraced(function* (item: Walk.Found) {
+    if (!full) return undefined
+    const attributes = yield* tree.extendedAttributes(item.path).pipe(
+      Effect.catchAll((error) =>
+        // named, so nothing is lost without a word; the file's bytes are kept all the same
+        Effect.as(problem({ display: item.display, detail: `extended attributes: ${error.detail}` }), [])
+      )
+    )
+    return {
+      user: yield* tree.userName(item.status.uid),
+      group: yield* tree.groupName(item.status.gid),
+      extendedAttributes: attributes
+    }
+  })
+
+  const importRegular = Effect.fnUntraced(function* (item: Walk.Found) {
+    for (let attempt = 0; ; attempt++) {
+      const read = yield* Effect.scoped(
+        Effect.gen(function* () {
+          const reading = yield* tree.open(item.path, attempt === 0 ? { expect: item.status } : {})
+          const entry = yield* FileImport.importFile(pipeline, sealer, reading.content)
+          const after = yield* reading.after
+          return { entry, before: reading.before, steady: LocalTree.unchanged(reading.before, after) }
+        })
+      )
+      if (!read.steady && attempt < rereads) continue
+      if (!read.steady) yield* problem({ display: item.display, detail: "changed while it was read" })
+      yield* Ref.update(counts, (c) => ({
+        ...c,
+        readFiles: c.readFiles + 1,
+        readBytes: c.readBytes + Number(read.entry.content?.size ?? 0n)
+      }))
+      return { ...read.entry, semantic: FileMetadata.semantic(read.before, yield* extras(item)) }
+    }
+  })
+
+  const importItem = Effect.fnUntraced(function* (item: Walk.Found) {
+    switch (item.status.kind) {
+      case "regular":
+        return yield* importRegular(item)
+      case "symlink": {
+        const target = yield* tree.readLink(item.path)
+        const entry = yield* pipeline.writeLeaf(target)
+        return { ...entry, semantic: FileMetadata.semantic(item.status, yield* extras(item)) }
+      }
+      default:
+        return { semantic: FileMetadata.semantic(item.status, yield* extras(item)) }
+    }
+  })
+
+  /** The entry of something found; nothing when it is gone, the previous one when it cannot be read. */
+  const entryOf = (item: Walk.Found, was: NodeEntry | undefined): Effect.Effect<KeyedEntry | undefined, Failures> => {
+    if (was !== undefined && previous !== undefined && FileMetadata.isUnchanged(was, item.status, previous.scannedAt))
+      return Effect.succeed([item.key, was])
+    return Effect.matchEffect(importItem(item), {
+      onSuccess: (entry) => Effect.succeed<KeyedEntry>([item.key, entry]),
+      onFailure: (error) =>
+        error._tag !== "LocalTreeError"
+          ? Effect.fail(error)
+          : Effect.as(
+              problem({ display: item.display, detail: error.detail }),
+              error.reason === "NotFound" || error.reason === "Vanished" || was === undefined
+                ? undefined
+                : ([item.key, was] as const)
+            )
+    })
+  }
+
+  const tally = (entries: ReadonlyArray<KeyedEntry>) =>
+    Effect.gen(function* () {
+      let [files, directories, bytes] = [0, 0, 0]
+      for (const [key, entry] of entries) {
+        if (key.endsWith("/")) directories += 1
+        else files += 1
+        bytes += Number(entry.content?.size ?? 0n)
+      }
+      yield* Ref.update(counts, (c) => ({
+        ...c,
+        files: c.files + files,
+        directories: c.directories + directories,
+        bytes: c.bytes + bytes
+      }))
+      const last = entries[entries.length - 1]
+      yield* progress.step({ files, bytes, ...(last === undefined ? {} : { current: last[0] }) })
+    })
+
+  const builder = TreeBuilder.make(pipeline, { kind: "namespace", mask: TreeBuilder.defaultMask })
+  const before = yield* previousEntries(pipeline, previous?.root)
+
+  yield* Walk.walk(tree, { root, folder, selection: options.selection }).pipe(
+    Stream.rechunk(batch),
+    Stream.chunks,
+    Stream.runForEach(
+      Effect.fnUntraced(function* (items) {
+        const jobs: Array<Effect.Effect<KeyedEntry | undefined, Failures>> = []
+        for (const item of items) {
+          switch (item._tag) {
+            case "Found": {
+              const was = yield* before.at(item.key)
+              jobs.push(entryOf(item, was))
+              break
+            }
+            case "Unreadable": {
+              if (item.problem !== undefined) yield* problem(item.problem)
+              // what is not seen is not deleted: its last state stays
+              for (const keyed of yield* before.under(item.key)) jobs.push(Effect.succeed(keyed))
+              break
+            }
+            case "LeftOut":
+              yield* Ref.update(counts, (c) => ({ ...c, leftOut: c.leftOut + 1 }))
+              break
+            case "Skipped":
+              yield* problem(item.problem)
+          }
+        }
+        const made = yield* Effect.forEach(jobs, (job) => job, { concurrency: options.concurrency ?? 8 })
+        const entries = made.filter((keyed) => keyed !== undefined)
+        yield* builder.pushAll(entries)
+        yield* tally(entries)
+      })
+    )
+  )
+  const finished = yield* builder.finish
+  const result: Scan = {
+    ...(yield* Ref.get(counts)),
+    scannedAt,
+    root: finished === undefined ? undefined : { hash: finished.link.hash, plaintextHash: finished.link.plaintextHash }
+  }
+  return result
+}, Effect.scoped)
+
+type Failures = TreeError | Sealer.SealError
+
+/** The previous scan's entries, asked for in ascending order. */
+const previousEntries = Effect.fnUntraced(function* (pipeline: Pipeline, root: TreeReader.Root | undefined) {
+  const stream = root === undefined ? Stream.empty : Snapshot.make({ ...root, pipeline }).scan()
+  const cursor = yield* SortedStreams.cursor(stream)
+  const next = Effect.map(cursor.fill, () => cursor.peek())
+  /** Goes to the first entry at or after `key`. */
+  const seek = Effect.fnUntraced(function* (key: string) {
+    for (let at = yield* next; at !== undefined && Bytes.compareUtf8(at[0], key) < 0; at = yield* next) cursor.advance()
+  })
+  return {
+    at: Effect.fnUntraced(function* (key: string) {
+      yield* seek(key)
+      const found = yield* next
+      return found !== undefined && found[0] === key ? found[1] : undefined
+    }),
+    /** The entry at `key`, or all from it on that begin with it when it ends in a slash. */
+    under: Effect.fnUntraced(function* (key: string) {
+      yield* seek(key)
+      const kept: Array<KeyedEntry> = []
+      const belongs = (found: string) => (key.endsWith("/") ? found.startsWith(key) : found === key)
+      for (let at = yield* next; at !== undefined && belongs(at[0]); at = yield* next) {
+        kept.push(at)
+        cursor.advance()
+      }
+      return kept
+    })
+  }
+})

@@ -1,0 +1,172 @@
+/**
+ * A vault as this device holds it: its keys, its stores and who it is sealed for.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import * as NodeCache from "../fs5/NodeCache.ts"
+import * as Pipeline from "../fs5/Pipeline.ts"
+import * as Snapshot from "../fs5/Snapshot.ts"
+import type * as TreeReader from "../fs5/TreeReader.ts"
+import * as Derivation from "../schema/Derivation.ts"
+import * as Hash from "../schema/Hash.ts"
+import type { Primitives } from "../schema/Primitives.ts"
+import type { StreamKey } from "../schema/StreamKey.ts"
+import * as TransparentNode from "../schema/TransparentNode.ts"
+import * as TraversalContext from "../schema/TraversalContext.ts"
+import type { VaultId } from "../schema/VaultId.ts"
+import * as BlobStore from "../services/BlobStore.ts"
+import * as Crypto from "../services/Crypto.ts"
+import * as Envelope from "../services/Envelope.ts"
+import * as Keyring from "../services/Keyring.ts"
+import * as Registry from "../services/Registry.ts"
+import * as VaultState from "../services/VaultState.ts"
+
+/** This device has no vault of that name. @since 0.1.0 @category errors */
+export class NoSuchVault extends Schema.TaggedError<NoSuchVault>()("NoSuchVault", {
+  vault: Schema.String,
+  known: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    const rest =
+      this.known.length === 0
+        ? `there is none yet: \`cairn backup FOLDER ${this.vault}:\` makes it`
+        : `there is ${this.known.map((name) => `${name}:`).join(", ")}`
+    return `no vault ${this.vault}: (${rest})`
+  }
+}
+
+/** The keys of a vault on this device cannot be used. @since 0.1.0 @category errors */
+export class VaultLocked extends Schema.TaggedError<VaultLocked>()("VaultLocked", {
+  vault: Schema.String,
+  reason: Schema.Literal("WrongKey", "Damaged"),
+  detail: Schema.String
+}) {
+  override get message() {
+    return `vault ${this.vault}: its keys on this device cannot be opened: ${this.detail}`
+  }
+}
+
+/** @since 0.1.0 @category models */
+export interface Vault {
+  readonly name: string
+  readonly id: VaultId
+  /** Keys and pipelines of its trees. */
+  readonly context: TraversalContext.TraversalContext
+  /** The secret that names it; never used to encrypt. */
+  readonly recoverySecret: Redacted.Redacted<Uint8Array>
+  readonly device: Keyring.DeviceKeys
+  /** Where this device publishes. */
+  readonly streamKey: StreamKey
+  /** Whom a published node is sealed for. */
+  readonly recipients: ReadonlyArray<string>
+  readonly identities: ReadonlyArray<Redacted.Redacted<string>>
+  readonly blobs: BlobStore.Service
+  readonly registry: Registry.Service
+  readonly primitives: Primitives
+  /** Reads and writes its trees, over one shared node cache. */
+  readonly pipeline: Pipeline.Pipeline
+}
+
+/** What opening a vault needs. @since 0.1.0 @category models */
+export type Requirements =
+  | BlobStore.BlobStore
+  | Crypto.Crypto
+  | Envelope.Envelope
+  | Keyring.Keyring
+  | Registry.Registry
+  | VaultState.VaultState
+
+const fromKeys = Effect.fnUntraced(function* (name: string, device: Keyring.DeviceKeys, sealed: Uint8Array) {
+  const { primitives } = yield* Crypto.Crypto
+  const envelope = yield* Envelope.Envelope
+  const keyring = yield* Keyring.Keyring
+  const blobs = yield* BlobStore.BlobStore
+  const registry = yield* Registry.Registry
+  const locked = (reason: VaultLocked["reason"], detail: string) => new VaultLocked({ vault: name, reason, detail })
+
+  const plain = yield* Effect.mapError(envelope.open([device.identity], sealed), (error) =>
+    locked(error.reason === "NotForUs" ? "WrongKey" : "Damaged", error.message)
+  )
+  const node = yield* Effect.mapError(TransparentNode.decode(plain), (error) => locked("Damaged", error.message))
+  const { context } = node
+  const secret = TransparentNode.recoverySecret(node)
+  if (secret === undefined)
+    return yield* locked("Damaged", "it has no recovery secret, so it has no name to publish under")
+  const recovery = yield* keyring.recovery
+  const id = Derivation.vaultId(primitives, Redacted.value(secret))
+  const vault: Vault = {
+    name,
+    id,
+    context,
+    recoverySecret: secret,
+    device,
+    streamKey: { _tag: "Vault", publicKey: device.publicKey, vaultId: id },
+    recipients: recovery === undefined ? [device.recipient] : [device.recipient, recovery.recipient],
+    identities: [device.identity],
+    blobs,
+    registry,
+    primitives,
+    pipeline: Pipeline.make({ primitives, blobs, context, cache: NodeCache.make() })
+  }
+  return vault
+})
+
+/** Opens the vault `name` of this device. @since 0.1.0 @category programs */
+export const open = Effect.fn("Vault.open")(function* (name: string) {
+  const state = yield* VaultState.VaultState
+  const keyring = yield* Keyring.Keyring
+  const sealed = yield* state.keys(name)
+  if (sealed === undefined) return yield* new NoSuchVault({ vault: name, known: yield* state.vaults })
+  return yield* fromKeys(name, yield* keyring.device, sealed)
+})
+
+/** Opens the vault `name`, making it and this device's keys first where they are missing; two that race get the same one. @since 0.1.0 @category programs */
+export const ensure = Effect.fn("Vault.ensure")(function* (name: string) {
+  const state = yield* VaultState.VaultState
+  const keyring = yield* Keyring.Keyring
+  const device = yield* keyring.ensureDevice
+  const existing = yield* state.keys(name)
+  if (existing !== undefined) return yield* fromKeys(name, device, existing)
+
+  const crypto = yield* Crypto.Crypto
+  const envelope = yield* Envelope.Envelope
+  const context = TraversalContext.vaultRoot({
+    leaf: yield* crypto.randomBytes(32),
+    node: yield* crypto.randomBytes(32),
+    recovery: yield* crypto.randomBytes(32)
+  })
+  const node = TransparentNode.make({ root: Hash.zero, context, history: [] })
+  const sealed = yield* envelope.seal([device.recipient], TransparentNode.encode(node))
+  yield* state.createKeys(name, sealed)
+  // whoever came second uses what the first made
+  const kept = yield* state.keys(name)
+  return yield* fromKeys(name, device, kept ?? sealed)
+})
+
+/** The tree under `root` in the vault's context; nothing for a tree without entries. @since 0.1.0 @category constructors */
+export const snapshot = (vault: Vault, root: TreeReader.Root | undefined): Snapshot.Snapshot =>
+  Snapshot.make({ ...(root ?? { hash: Hash.zero }), kind: "namespace", pipeline: vault.pipeline })
+
+/** The root that a record names in hex. @since 0.1.0 @category conversions */
+export const rootFromRecord = (record: VaultState.RootRecord | undefined): TreeReader.Root | undefined =>
+  record === undefined
+    ? undefined
+    : {
+        hash: Either.getOrThrow(Hash.fromHex(record.root)),
+        ...(record.plaintextHash === undefined
+          ? {}
+          : { plaintextHash: Either.getOrThrow(Hash.fromHex(record.plaintextHash)) })
+      }
+
+/** The hex form of a root for a record. @since 0.1.0 @category conversions */
+export const rootToRecord = (root: TreeReader.Root | undefined): VaultState.RootRecord | undefined =>
+  root === undefined
+    ? undefined
+    : new VaultState.RootRecord({
+        root: Hash.toHex(root.hash),
+        ...(root.plaintextHash === undefined ? {} : { plaintextHash: Hash.toHex(root.plaintextHash) })
+      })

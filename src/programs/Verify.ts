@@ -1,0 +1,146 @@
+/**
+ * Reading and checking everything that a vault's head and its history reach.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Random from "effect/Random"
+import * as Stream from "effect/Stream"
+import * as NodeCache from "../fs5/NodeCache.ts"
+import * as Pipeline from "../fs5/Pipeline.ts"
+import type { TreeError } from "../fs5/TreeError.ts"
+import type * as TreeReader from "../fs5/TreeReader.ts"
+import * as TreeWalk from "../fs5/TreeWalk.ts"
+import * as Hash from "../schema/Hash.ts"
+import type { EnvelopeError } from "../services/Envelope.ts"
+import * as Progress from "../services/Progress.ts"
+import * as VaultState from "../services/VaultState.ts"
+import * as Head from "./Head.ts"
+import * as Snapshots from "./Snapshots.ts"
+import * as Vault from "./Vault.ts"
+
+/** Something that is not what it should be. @since 0.1.0 @category models */
+export interface Damage {
+  readonly kind: "snapshot" | "node" | "blob"
+  /** Its hash in hex. */
+  readonly hash: string
+  /** Where it was first met: the snapshot's number and the path in it. */
+  readonly at: string
+  readonly detail: string
+}
+
+/** @since 0.1.0 @category models */
+export interface Options {
+  /** The share of content blobs to read, above 0 and up to 1; nodes and snapshots are always all read. */
+  readonly sample?: number
+  readonly onDamage?: (damage: Damage) => Effect.Effect<void>
+}
+
+/** What a verification read. @since 0.1.0 @category models */
+export interface Result {
+  readonly snapshots: number
+  readonly nodes: number
+  readonly blobs: number
+  /** Content blobs that were reached but left out of the sample. */
+  readonly unread: number
+  /** Bytes of content. */
+  readonly bytes: number
+  readonly damaged: number
+}
+
+const isDamage = (error: TreeError | Head.HeadError | EnvelopeError): boolean =>
+  error._tag !== "BlobStoreError" || error.reason === "Missing" || error.reason === "Damaged"
+
+/**
+ * Reads every snapshot, node and blob once, checks all hashes down to the plaintext, and tells each damage; a store that
+ * cannot be reached ends it.
+ *
+ * @since 0.1.0
+ * @category programs
+ */
+export const verify = Effect.fn("Verify.verify")(function* (vault: Vault.Vault, options: Options = {}) {
+  const progress = yield* Progress.Progress
+  const state = yield* VaultState.VaultState
+  const counts = { snapshots: 0, nodes: 0, blobs: 0, unread: 0, bytes: 0, damaged: 0 }
+  const seen = new Set<string>()
+  // nothing may answer but the store itself
+  const pipeline = Pipeline.make({
+    primitives: vault.primitives,
+    blobs: vault.blobs,
+    context: vault.context,
+    cache: NodeCache.make({ capacity: 0 })
+  })
+
+  const damage = (found: Damage) =>
+    Effect.suspend(() => {
+      counts.damaged += 1
+      return options.onDamage?.(found) ?? Effect.void
+    })
+
+  // a run of the hash space of the wanted size, at a place that differs from run to run
+  const share = Math.min(1, options.sample ?? 1)
+  const start = yield* Random.next
+  const isSampled = (hash: Hash.Hash): boolean => {
+    const place = (hash[0]! * 0x1000000 + hash[1]! * 0x10000 + hash[2]! * 0x100 + hash[3]!) / 0x1_0000_0000
+    return (place - start + 1) % 1 < share
+  }
+
+  const reached = (at: string) =>
+    Effect.fnUntraced(function* (item: TreeWalk.Reached | TreeWalk.Unreadable) {
+      const where = `${at} ${item.path.join(" ")}`.trimEnd()
+      switch (item._tag) {
+        case "Node":
+          counts.nodes += 1
+          seen.add(Hash.toHex(item.hash))
+          return
+        case "Unreadable":
+          if (!isDamage(item.error)) return yield* Effect.fail(item.error)
+          seen.add(Hash.toHex(item.hash))
+          return yield* damage({ kind: "node", hash: Hash.toHex(item.hash), at: where, detail: item.error.message })
+        case "Leaf": {
+          const hash = Hash.toHex(item.hash)
+          if (seen.has(hash)) return
+          seen.add(hash)
+          if (!isSampled(item.hash)) {
+            counts.unread += 1
+            return
+          }
+          counts.blobs += 1
+          const read = yield* Effect.either(item.pipeline.readLeaf(item.entry))
+          if (Either.isRight(read)) {
+            counts.bytes += read.right.length
+            return yield* progress.step({ bytes: read.right.length })
+          }
+          if (!isDamage(read.left)) return yield* Effect.fail(read.left)
+          return yield* damage({ kind: "blob", hash, at: where, detail: read.left.message })
+        }
+      }
+    })
+
+  const tree = (root: TreeReader.Root | undefined, at: string) =>
+    root === undefined
+      ? Effect.void
+      : TreeWalk.inspect(pipeline, root, { skip: (hash) => seen.has(Hash.toHex(hash)) }).pipe(
+          Stream.mapEffect(reached(at), { concurrency: 8, unordered: true }),
+          Stream.runDrain
+        )
+
+  yield* progress.phase("verifying")
+  const head = yield* Head.newest(vault)
+  const snapshots = head === undefined ? [] : yield* Snapshots.all(vault, head)
+  for (const info of [...snapshots].reverse()) {
+    counts.snapshots += 1
+    const at = `snapshot ${info.number}:`
+    const published = yield* Effect.either(Head.read(vault, info.id))
+    if (Either.isRight(published)) yield* tree(published.right.root, at)
+    else if (!isDamage(published.left)) return yield* Effect.fail(published.left)
+    else yield* damage({ kind: "snapshot", hash: Hash.toHex(info.id), at, detail: published.left.message })
+  }
+  // the last scans are what the next backups start from
+  for (const mapping of yield* state.sources(vault.name)) {
+    const record = yield* state.record(vault.name, mapping.folder)
+    yield* tree(Vault.rootFromRecord(record?.base), `last scan of ${mapping.folder}:`)
+  }
+  return counts satisfies Result
+})

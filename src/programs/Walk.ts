@@ -1,0 +1,224 @@
+/**
+ * The things of a source in the order of their keys.
+ *
+ * @since 0.1.0
+ */
+import * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import * as Bytes from "../schema/Bytes.ts"
+import * as LocalPath from "../schema/LocalPath.ts"
+import type * as LocalTree from "../services/LocalTree.ts"
+import type { Selection } from "../services/VaultState.ts"
+import * as Folder from "./Folder.ts"
+import * as SourceFilter from "./SourceFilter.ts"
+
+/** Something that is not kept as it is on disk, and why. @since 0.1.0 @category models */
+export interface Problem {
+  /** Fit to be shown. */
+  readonly display: string
+  readonly detail: string
+}
+
+/** A file, directory or symbolic link to keep. @since 0.1.0 @category models */
+export interface Found {
+  readonly _tag: "Found"
+  /** Its key in the tree: a directory's ends in a slash. */
+  readonly key: string
+  readonly path: LocalPath.LocalPath
+  readonly display: string
+  readonly status: LocalTree.FileStatus
+}
+
+/** @since 0.1.0 @category models */
+export type Item =
+  | Found
+  /** What stands at the key, or below it when it ends in a slash, could not be looked at; told once where it takes two. */
+  | { readonly _tag: "Unreadable"; readonly key: string; readonly problem?: Problem }
+  /** A socket, pipe or device: it holds no data of its own. */
+  | { readonly _tag: "LeftOut"; readonly display: string }
+  /** It cannot be kept at all. */
+  | { readonly _tag: "Skipped"; readonly problem: Problem }
+
+/** @since 0.1.0 @category models */
+export interface Options {
+  readonly root: { readonly path: LocalPath.LocalPath; readonly status: LocalTree.FileStatus }
+  readonly folder: string
+  readonly selection: Selection
+}
+
+interface Frame {
+  readonly items: ReadonlyArray<Pending>
+  next: number
+}
+
+/** What a frame still has to do: give an item, and go into the directory that it is. */
+interface Pending {
+  readonly item: Item
+  readonly descend?: Descent
+}
+
+interface Descent {
+  readonly path: LocalPath.LocalPath
+  /** The key of the directory without its slash. */
+  readonly key: string
+  /** The rules for the directory, given the ignore files in it. */
+  readonly filter: (ignoreFiles: ReadonlyArray<SourceFilter.IgnoreFile>) => SourceFilter.SourceFilter
+}
+
+/** Heeded whether or not other ignore files are. */
+const ownIgnoreFile = ".cairnignore"
+
+/** Sockets, pipes and devices hold no bytes of their own and are left out. */
+const holdsData = (status: LocalTree.FileStatus): boolean =>
+  status.kind === "regular" || status.kind === "directory" || status.kind === "symlink"
+
+/**
+ * Everything the selection takes, each directory before what is in it, keys ascending by UTF-8 bytes; memory is bounded by
+ * the largest directory on the way down.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const walk = (tree: LocalTree.Service, options: Options): Stream.Stream<Item> => {
+  const { folder, root, selection } = options
+
+  const text = (path: LocalPath.LocalPath, name: string) =>
+    tree.open(LocalPath.child(path, LocalPath.nameOf(name))).pipe(
+      Effect.flatMap((reading) => Stream.runCollect(Stream.take(reading.content, 1))),
+      Effect.map((chunks) => Bytes.concat(...chunks)),
+      Effect.scoped
+    )
+
+  const ignoreFileNames = selection.ignoreFiles ? SourceFilter.ignoreFileNames : [ownIgnoreFile]
+
+  const list = Effect.fnUntraced(function* ({ filter: rules, key: folder, path }: Descent) {
+    const pending: Array<readonly [order: string, Pending]> = []
+    const problem = (display: string, detail: string) => ({ display, detail })
+    const entries = yield* tree.entries(path)
+    const names = new Set(entries.map((entry) => entry.name.text))
+
+    if (selection.excludeCaches && names.has(SourceFilter.cacheDirectoryTagName)) {
+      const tag = yield* Effect.option(text(path, SourceFilter.cacheDirectoryTagName))
+      if (Option.isSome(tag) && SourceFilter.isCacheDirTag(tag.value)) return undefined
+    }
+    const ignoreFiles: Array<SourceFilter.IgnoreFile> = []
+    for (const name of ignoreFileNames) {
+      if (!names.has(name)) continue
+      const read = yield* Effect.either(text(path, name))
+      if (Either.isRight(read)) ignoreFiles.push({ name, text: Bytes.toUtf8(read.right) ?? "" })
+      else {
+        const skipped = problem(LocalPath.display(path), `${name}: ${read.left.detail}`)
+        pending.push(["", { item: { _tag: "Skipped", problem: skipped } }])
+      }
+    }
+    const filter = rules(ignoreFiles)
+
+    for (const entry of entries) {
+      const display = LocalPath.display(entry.path)
+      const name = entry.name.text
+      if (name === undefined) {
+        pending.push([
+          "",
+          {
+            item: {
+              _tag: "Skipped",
+              problem: problem(display, "its name is not valid UTF-8, which the format cannot hold")
+            }
+          }
+        ])
+        continue
+      }
+      if (LocalPath.isTemporary(name)) continue
+      const key = Folder.join(folder, name)
+      if (Either.isLeft(entry.status)) {
+        if (!filter.includes(name, false)) continue
+        // neither is known whether it is a file nor a directory
+        pending.push([name, { item: { _tag: "Unreadable", key, problem: problem(display, entry.status.left.detail) } }])
+        pending.push([`${name}/`, { item: { _tag: "Unreadable", key: `${key}/` } }])
+        continue
+      }
+      const status = entry.status.right
+      const isDirectory = status.kind === "directory"
+      if (!filter.includes(name, isDirectory)) continue
+      if (!holdsData(status)) {
+        pending.push([name, { item: { _tag: "LeftOut", display } }])
+        continue
+      }
+      const item: Found = { _tag: "Found", key: isDirectory ? `${key}/` : key, path: entry.path, display, status }
+      const stays = isDirectory && (!selection.oneFileSystem || status.device === root.status.device)
+      pending.push([
+        isDirectory ? `${name}/` : name,
+        stays ? { item, descend: { path: entry.path, key, filter: (files) => filter.enter(name, files) } } : { item }
+      ])
+    }
+    return pending.sort(([a], [b]) => Bytes.compareUtf8(a, b)).map(([, one]) => one)
+  })
+
+  if (root.status.kind !== "directory")
+    return Stream.succeed({
+      _tag: "Found",
+      key: folder,
+      path: root.path,
+      display: LocalPath.display(root.path),
+      status: root.status
+    })
+
+  const top: Item = {
+    _tag: "Found",
+    key: `${folder}/`,
+    path: root.path,
+    display: LocalPath.display(root.path),
+    status: root.status
+  }
+  const start: Frame = {
+    items: [
+      {
+        item: top,
+        descend: {
+          path: root.path,
+          key: folder,
+          filter: (files) => SourceFilter.make({ excludes: selection.exclude }, files)
+        }
+      }
+    ],
+    next: 0
+  }
+
+  return Stream.unfoldChunkEffect([start] as ReadonlyArray<Frame>, (stack) =>
+    Effect.gen(function* () {
+      const out: Array<Item> = []
+      const frames = [...stack]
+      while (frames.length > 0) {
+        const frame = frames[frames.length - 1]!
+        const one = frame.items[frame.next]
+        if (one === undefined) {
+          frames.pop()
+          if (out.length > 0) break
+          continue
+        }
+        frame.next += 1
+        if (one.descend === undefined) {
+          out.push(one.item)
+          continue
+        }
+        const { descend, item } = one
+        const inside = yield* Effect.either(list(descend))
+        if (Either.isLeft(inside)) {
+          const { detail, reason } = inside.left
+          if (reason === "NotFound" || reason === "Vanished") continue
+          const key = item._tag === "Found" ? item.key : ""
+          out.push({ _tag: "Unreadable", key, problem: { display: LocalPath.display(descend.path), detail } })
+        } else if (inside.right !== undefined) {
+          // the vault's top has no entry of its own
+          if (item._tag === "Found" && item.key !== "/") out.push(item)
+          frames.push({ items: inside.right, next: 0 })
+        }
+        if (out.length >= 256) break
+      }
+      return out.length === 0 ? Option.none() : Option.some([Chunk.unsafeFromArray(out), frames] as const)
+    })
+  )
+}
