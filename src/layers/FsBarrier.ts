@@ -42,7 +42,7 @@ const concurrency = 16
 const mostSeen = 16_384
 
 /** A barrier over the tree at `base`, an absolute path. @since 0.1.0 @category constructors */
-export const make = (base: string): FsBarrier => {
+export const make = (base: string, folderMode = 0o777): FsBarrier => {
   let folders = new Set<string>()
   let files = new Set<string>()
   const anchored = new Set<string>()
@@ -125,7 +125,7 @@ export const make = (base: string): FsBarrier => {
 
   return {
     makeFolder: async (folder) => {
-      const first = await NodeFile.mkdir(absolute(folder), { recursive: true })
+      const first = await NodeFile.mkdir(absolute(folder), { recursive: true, mode: folderMode })
       for (let at = folder; at !== ""; at = ObjectPath.folder(at)) anchored.delete(at)
       if (first === undefined || first.length > base.length) return
       const ups = new Set(above)

@@ -51,8 +51,8 @@ export const absent: ReadonlyArray<string> = ["ENOENT", "ENOTDIR"]
 const largestCall = 1 << 30
 
 /** Makes the file `path`, which must not exist, with its bytes on the disk when this returns. @since 0.1.0 @category operations */
-export const writeNew = async (path: string, bytes: Uint8Array): Promise<void> => {
-  const file = await open(path, "wx")
+export const writeNew = async (path: string, bytes: Uint8Array, mode = 0o666): Promise<void> => {
+  const file = await open(path, "wx", mode)
   try {
     for (let at = 0; at < bytes.length; ) {
       const { bytesWritten } = await write(file, bytes, at, Math.min(bytes.length - at, largestCall), at)

@@ -29,6 +29,8 @@ export interface Options {
   readonly name?: string
   /** `false` goes without hard links, as on filesystems that have none; found out by itself when absent. */
   readonly hardLinks?: boolean
+  /** Files and folders are made for this user alone (0600, 0700); otherwise as the umask says. */
+  readonly private?: boolean
 }
 
 // what link(2) answers where there are no hard links
@@ -56,7 +58,9 @@ export const make = (options: Options): Effect.Effect<Service, never, Scope.Scop
   Effect.gen(function* () {
     const base = resolve(options.directory)
     const name = options.name ?? options.directory
-    const barrier = FsBarrier.make(base)
+    const fileMode = options.private === true ? 0o600 : 0o666
+    const folderMode = options.private === true ? 0o700 : 0o777
+    const barrier = FsBarrier.make(base, folderMode)
     const temporaryFolder = `${base}/${ObjectPath.temporary}`
     // not Effect's Random: names must differ between processes and machines even where a test seeds chance
     const ours = `${process.pid}-${yield* Effect.sync(randomUUID)}`
@@ -119,7 +123,7 @@ export const make = (options: Options): Effect.Effect<Service, never, Scope.Scop
 
     const replace = (path: string, bytes: Uint8Array) =>
       withTemporary(async (temporary) => {
-        await inFolder(ObjectPath.temporary, () => NodeFile.writeNew(temporary, bytes))
+        await inFolder(ObjectPath.temporary, () => NodeFile.writeNew(temporary, bytes, fileMode))
         try {
           await inFolder(ObjectPath.folder(path), () => NodeFile.rename(temporary, `${base}/${path}`))
           barrier.changed(ObjectPath.folder(path))
@@ -140,7 +144,7 @@ export const make = (options: Options): Effect.Effect<Service, never, Scope.Scop
 
     const createByLink = (path: string, bytes: Uint8Array) =>
       withTemporary(async (temporary) => {
-        await inFolder(ObjectPath.temporary, () => NodeFile.writeNew(temporary, bytes))
+        await inFolder(ObjectPath.temporary, () => NodeFile.writeNew(temporary, bytes, fileMode))
         const won = await inFolder(ObjectPath.folder(path), () => NodeFile.link(temporary, `${base}/${path}`)).then(
           () => true,
           async (cause) => {
@@ -164,8 +168,8 @@ export const make = (options: Options): Effect.Effect<Service, never, Scope.Scop
       const temporary = `${temporaryFolder}/${ours}-${written++}`
       const file = `${temporary}/${ObjectPath.entry}`
       try {
-        await inFolder(ObjectPath.temporary, () => NodeFile.mkdir(temporary))
-        await NodeFile.writeNew(file, bytes)
+        await inFolder(ObjectPath.temporary, () => NodeFile.mkdir(temporary, folderMode))
+        await NodeFile.writeNew(file, bytes, fileMode)
         await NodeFile.flushFolder(temporary)
         await inFolder(ObjectPath.folder(path), () => NodeFile.rename(temporary, `${base}/${path}`))
         return true

@@ -2,12 +2,10 @@
 import * as Effect from "effect/Effect"
 import * as ObjectStoreFs from "../../src/layers/ObjectStoreFs.ts"
 import * as Bytes from "../../src/schema/Bytes.ts"
+import { content } from "./content.ts"
 
 const [task = "", directory = "", links = "true", count = "0"] = process.argv.slice(2)
 const say = (value: unknown) => Effect.sync(() => process.stdout.write(`${JSON.stringify(value)}\n`))
-
-/** The worker's own bytes for an object: its number over and over. */
-export const content = (i: number) => new Uint8Array(8192 + (i % 100) * 64).fill(i % 251)
 
 const main = Effect.gen(function* () {
   const objects = yield* ObjectStoreFs.make({ directory, hardLinks: links === "true" })
@@ -23,7 +21,7 @@ const main = Effect.gen(function* () {
       Array.from({ length: 100_000 }, (_, i) => i),
       (i) =>
         i % 2 === 0
-          ? Effect.zipRight(objects.put(`put/${i % 64}/${i}`, content(i)), i % 200 === 0 ? say(i) : Effect.void)
+          ? Effect.zipRight(objects.put(`put/${i % 64}/${i}`, content(i)), i % 100 === 0 ? say(i) : Effect.void)
           : objects.create(`create/${i % 64}/${i}`, content(i)),
       { concurrency: 16, discard: true }
     )
@@ -41,4 +39,4 @@ const main = Effect.gen(function* () {
   }
 })
 
-if (task !== "") await Effect.runPromise(Effect.scoped(main))
+await Effect.runPromise(Effect.scoped(main))

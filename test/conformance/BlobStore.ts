@@ -1,0 +1,133 @@
+/** What every blob store does (docs/format/core.md §15.2), given a way to the objects below it. */
+import { assert, describe, it } from "@effect/vitest"
+import { blake3 } from "@noble/hashes/blake3.js"
+import * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import * as Bytes from "../../src/schema/Bytes.ts"
+import * as Hash from "../../src/schema/Hash.ts"
+import * as StorePath from "../../src/schema/StorePath.ts"
+import { BlobStore } from "../../src/services/BlobStore.ts"
+import { ObjectStore } from "../../src/services/ObjectStore.ts"
+
+/** A blob and its hash, by a library of its own. */
+export const blobOf = (text: string) => {
+  const bytes = Bytes.fromUtf8(text)
+  return { bytes, hash: Hash.unsafeFromBytes(blake3(bytes)) }
+}
+
+export const suite = <E = never>(name: string, layer: Layer.Layer<BlobStore | ObjectStore, E>) =>
+  describe(`a blob store (${name})`, () => {
+    const fact = <F>(text: string, effect: Effect.Effect<void, F, BlobStore | ObjectStore>) =>
+      it.scopedLive(text, () => Effect.provide(effect, layer))
+    const listed = (blobs: BlobStore["Type"]) =>
+      Effect.map(Stream.runCollect(blobs.list), (found) => Chunk.toReadonlyArray(found).map(Hash.toHex).toSorted())
+    const hello = blobOf("hello")
+
+    fact(
+      "gives back what was put, and knows that it has it",
+      Effect.gen(function* () {
+        const blobs = yield* BlobStore
+        for (const { bytes, hash } of [hello, blobOf(""), blobOf("x".repeat(200_000))]) {
+          assert.isFalse(yield* blobs.has(hash))
+          yield* blobs.put(hash, bytes)
+          assert.isTrue(yield* blobs.has(hash))
+          assert.deepStrictEqual(yield* blobs.get(hash), bytes)
+          yield* blobs.put(hash, bytes)
+          assert.deepStrictEqual(yield* blobs.get(hash), bytes)
+        }
+        yield* blobs.sync
+      })
+    )
+
+    fact(
+      "answers Missing to a blob that it does not have, naming it",
+      Effect.gen(function* () {
+        const blobs = yield* BlobStore
+        const error = yield* Effect.flip(blobs.get(hello.hash))
+        assert.strictEqual(error.reason, "Missing")
+        assert.include(error.message, Hash.toHex(hello.hash))
+      })
+    )
+
+    fact(
+      "lists every blob and nothing else",
+      Effect.gen(function* () {
+        const blobs = yield* BlobStore
+        const objects = yield* ObjectStore
+        const put = Array.from({ length: 30 }, (_, i) => blobOf(`blob ${i}`))
+        yield* Effect.forEach(put, ({ bytes, hash }) => blobs.put(hash, bytes), { concurrency: 8, discard: true })
+        yield* objects.put("registry/00", hello.bytes)
+        yield* objects.put("blob3/.DS_Store", hello.bytes)
+        yield* objects.put("blob3/aa/short", hello.bytes)
+        yield* objects.put(StorePath.outboard(objects.features, hello.hash), hello.bytes)
+        assert.deepStrictEqual(yield* listed(blobs), put.map(({ hash }) => Hash.toHex(hash)).toSorted())
+      })
+    )
+
+    fact(
+      "forgets what was removed, and removing it again is success",
+      Effect.gen(function* () {
+        const blobs = yield* BlobStore
+        yield* blobs.put(hello.hash, hello.bytes)
+        yield* blobs.get(hello.hash)
+        yield* blobs.remove(hello.hash)
+        assert.isFalse(yield* blobs.has(hello.hash))
+        assert.strictEqual((yield* Effect.flip(blobs.get(hello.hash))).reason, "Missing")
+        yield* blobs.remove(hello.hash)
+        assert.deepStrictEqual(yield* listed(blobs), [])
+      })
+    )
+
+    fact(
+      "answers Damaged to a flipped byte and to a byte too few or too many",
+      Effect.gen(function* () {
+        const blobs = yield* BlobStore
+        const objects = yield* ObjectStore
+        const path = StorePath.blob(objects.features, hello.hash)
+        const flipped = hello.bytes.slice()
+        flipped[2]! ^= 1
+        for (const bad of [flipped, hello.bytes.slice(0, 4), Bytes.concat(hello.bytes, new Uint8Array(1))]) {
+          yield* objects.put(path, bad)
+          const error = yield* Effect.flip(blobs.get(hello.hash))
+          assert.strictEqual(error.reason, "Damaged")
+          assert.strictEqual(error.blob, Hash.toHex(hello.hash))
+        }
+      })
+    )
+
+    fact(
+      "puts a blob anew over what has the wrong length, and does not take an empty file for it",
+      Effect.gen(function* () {
+        const blobs = yield* BlobStore
+        const objects = yield* ObjectStore
+        const path = StorePath.blob(objects.features, hello.hash)
+        yield* objects.put(path, new Uint8Array(0))
+        assert.isFalse(yield* blobs.has(hello.hash))
+        for (const length of [0, 4, 6]) {
+          yield* objects.put(path, new Uint8Array(length))
+          yield* blobs.put(hello.hash, hello.bytes)
+          assert.deepStrictEqual(yield* blobs.get(hello.hash), hello.bytes)
+        }
+      })
+    )
+
+    fact(
+      "writes nothing but the blob, at its path",
+      Effect.gen(function* () {
+        const blobs = yield* BlobStore
+        const objects = yield* ObjectStore
+        const large = blobOf("y".repeat(70_000))
+        yield* blobs.put(large.hash, large.bytes)
+        const paths = Chunk.toReadonlyArray(yield* Stream.runCollect(objects.list("")))
+        assert.deepStrictEqual(paths, [StorePath.blob(objects.features, large.hash)])
+        // the reference's own example
+        yield* blobs.put(hello.hash, hello.bytes)
+        const expected = objects.features.caseSensitive
+          ? "blob3/6o8WPbOGgpJeRJHF5Y1Ls1Bu-MFOt4qG6QjFYkpnIA8"
+          : "blob3/xa/7h/cf/dkgt194qj4j72yb3abpd86xy619tvrn1q9132p4jk7407g"
+        assert.deepStrictEqual(yield* objects.get(expected), hello.bytes)
+      })
+    )
+  })
