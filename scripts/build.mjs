@@ -1,4 +1,5 @@
-// Builds dist/: the bundled binary (Main.js and lazily loaded chunks) and dist/lib, the library with its types.
+// Builds dist/: the bundled binary (Main.js and lazily loaded chunks) and dist/lib, the library with its types;
+// with --binary the first alone.
 // Runs at `npm install` and once more, by npm, at the first `npx cairn`: so it only ever adds or swaps whole files.
 import { spawnSync } from "node:child_process"
 import { createHash } from "node:crypto"
@@ -46,6 +47,7 @@ const { outputFiles } = await esbuild.build({
 })
 // chunks first, the entry that names them last
 for (const { path, contents } of [...outputFiles].reverse()) swap(path, Buffer.from(contents))
+if (process.argv.includes("--binary")) process.exit(0)
 
 // The library: emitted beside, then swapped in file by file; its inputs' stamp saves the second run the work.
 const sources = (directory) =>

@@ -11,30 +11,32 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Argv from "./cli/Argv.ts"
 import * as Console from "./cli/Console.ts"
+import * as Ending from "./cli/Ending.ts"
 import { exitCode } from "./cli/ExitCode.ts"
 import * as Verbs from "./cli/Verbs.ts"
 
 const words = process.argv.slice(2)
 const { rest, verb } = Argv.splitVerb(words)
+const voice = { json: Argv.wantsJson(words), verbose: words.includes("--verbose") || words.includes("-v") }
 
-const wrong = (problem: string) => Effect.as(Console.tell(`cairn: ${problem}`), exitCode.usage)
+const wrong = (problem: string) =>
+  Ending.failed(voice, new Argv.Usage({ problem: `${problem} (\`cairn --help\` shows the verbs)` }))
 
 const program: Effect.Effect<number> = Effect.gen(function* () {
   if (verb === undefined) {
+    const strange = rest.find((word) => !["--version", "--help", "-h", "--json"].includes(word))
+    if (strange !== undefined) return yield* wrong(`unknown option ${strange}`)
     if (rest.includes("--version")) return yield* Effect.as(Console.data(Verbs.version), exitCode.done)
     if (rest.includes("--help") || rest.includes("-h"))
       return yield* Effect.as(Console.data(Verbs.overview), exitCode.done)
-    return yield* rest.length > 0
-      ? wrong(`unknown option ${rest[0]} (\`cairn --help\` shows the verbs)`)
-      : Effect.as(Console.tell(Verbs.overview), exitCode.usage)
+    return yield* voice.json ? wrong("no verb was given") : Effect.as(Console.tell(Verbs.overview), exitCode.usage)
   }
   const known = Verbs.find(verb)
   if (known === undefined) {
     const near = Argv.nearest(verb, Verbs.names)
-    return yield* wrong(
-      `unknown verb ${verb}${near === undefined ? "" : `: did you mean ${near}?`} (\`cairn --help\` shows the verbs)`
-    )
+    return yield* wrong(`unknown verb ${verb}${near === undefined ? "" : `: did you mean ${near}?`}`)
   }
+  // a chunk of this very program that cannot be loaded is a broken installation
   const loaded = yield* Effect.promise(known.load)
   return yield* loaded.verb.run(rest)
 })
@@ -45,9 +47,13 @@ process.once("SIGTERM", () => {
   interruptedBy = exitCode.terminated
 })
 
+const ended = Effect.catchAllCause(program, (cause) =>
+  Cause.isInterruptedOnly(cause) ? Effect.failCause(cause) : Ending.bug(voice, cause)
+).pipe(Effect.onInterrupt(() => Ending.interrupted(voice, interruptedBy)))
+
 const teardown: Runtime.Teardown = (exit, onExit) => {
   if (Exit.isSuccess(exit)) return onExit(typeof exit.value === "number" ? exit.value : exitCode.done)
   onExit(Cause.isInterruptedOnly(exit.cause) ? interruptedBy : exitCode.failed)
 }
 
-NodeRuntime.runMain(program, { disableErrorReporting: true, disablePrettyLogger: true, teardown })
+NodeRuntime.runMain(ended, { disableErrorReporting: true, disablePrettyLogger: true, teardown })

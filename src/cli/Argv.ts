@@ -17,6 +17,8 @@ export class Usage extends Data.TaggedError("Usage")<{ readonly problem: string 
 export interface Flag {
   readonly names: ReadonlyArray<string>
   readonly takesValue: boolean
+  /** May be given more than once, each time with another value. */
+  readonly repeats: boolean
 }
 
 const distance = (a: string, b: string): number => {
@@ -49,8 +51,8 @@ export const splitVerb = (
 }
 
 /**
- * The verb's words with every option spelled `--name` or `--name value`, options first and operands after `--`; anything
- * that is no option of the verb is refused.
+ * The verb's words with every option spelled `--name` or `--name value`, options apart from operands; a switch that is
+ * given twice counts once, and anything that is no option of the verb is refused.
  *
  * @since 0.1.0
  * @category combinators
@@ -62,7 +64,12 @@ export const canonical = (
   const byName = new Map(flags.flatMap((flag) => flag.names.map((name) => [name, flag] as const)))
   const options: Array<string> = []
   const operands: Array<string> = []
+  const given = new Set<Flag>()
   const fail = (problem: string) => Either.left(new Usage({ problem }))
+  const turnOn = (flag: Flag) => {
+    if (!given.has(flag)) options.push(flag.names[0]!)
+    given.add(flag)
+  }
   for (let at = 0; at < words.length; at++) {
     const word = words[at]!
     if (word === "--") {
@@ -79,7 +86,7 @@ export const canonical = (
     if (flag === undefined) {
       const letters = /^-[a-zA-Z]{2,}$/.test(word) ? [...word.slice(1)].map((letter) => byName.get(`-${letter}`)) : []
       if (letters.length > 0 && letters.every((each) => each !== undefined && !each.takesValue)) {
-        for (const each of letters) options.push(each!.names[0]!)
+        for (const each of letters) turnOn(each!)
         continue
       }
       const near = nearest(name, [...byName.keys()])
@@ -87,12 +94,22 @@ export const canonical = (
         `unknown option ${name}${near === undefined ? "" : `: did you mean ${near}?`} (a path that begins with "-" is written ./${name})`
       )
     }
-    options.push(flag.names[0]!)
-    if (flag.takesValue) {
-      const value = equals < 0 ? words[++at] : word.slice(equals + 1)
-      if (value === undefined) return fail(`option ${name} needs a value`)
-      options.push(value)
-    } else if (equals >= 0) return fail(`option ${name} takes no value`)
+    if (!flag.takesValue) {
+      if (equals >= 0) return fail(`option ${name} takes no value`)
+      turnOn(flag)
+      continue
+    }
+    const value = equals < 0 ? words[++at] : word.slice(equals + 1)
+    if (value === undefined) return fail(`option ${name} needs a value`)
+    if (given.has(flag) && !flag.repeats) return fail(`option ${name} is given twice`)
+    given.add(flag)
+    options.push(flag.names[0]!, value)
   }
   return Either.right({ options, operands })
+}
+
+/** Whether the words ask for JSON, before anybody knows what else they say. @since 0.1.0 @category combinators */
+export const wantsJson = (words: ReadonlyArray<string>): boolean => {
+  const end = words.indexOf("--")
+  return (end < 0 ? words : words.slice(0, end)).includes("--json")
 }

@@ -13,11 +13,13 @@ import * as Folder from "../programs/Folder.ts"
 import type * as Scan from "../programs/Scan.ts"
 import * as Vault from "../programs/Vault.ts"
 import * as Hash from "../schema/Hash.ts"
+import * as LocalPath from "../schema/LocalPath.ts"
 import * as VaultRef from "../schema/VaultRef.ts"
 import * as VaultState from "../services/VaultState.ts"
 import * as Argv from "./Argv.ts"
 import * as Console from "./Console.ts"
-import { exitCode, ofError } from "./ExitCode.ts"
+import * as Ending from "./Ending.ts"
+import { exitCode } from "./ExitCode.ts"
 import * as Live from "./Live.ts"
 import * as ProgressTerminal from "./ProgressTerminal.ts"
 import * as RecoveryHint from "./RecoveryHint.ts"
@@ -58,15 +60,14 @@ const plan = Effect.fnUntraced(function* (words: ReadonlyArray<string>, selectio
     const mappings = (yield* state.sources(vault)).filter(
       (mapping) => folder === "" || mapping.folder === folder || mapping.folder.startsWith(`${folder}/`)
     )
-    if (mappings.length === 0) return yield* new Backup.NoSources({ vault })
     return mappings.map((mapping): Either.Either<Job, Scan.SourceUnreadable> => Either.right({ vault, mapping }))
   })
 
   const last = words[words.length - 1]
   if (last === undefined) {
     const vaults = yield* state.vaults
-    if (vaults.length === 0) return yield* new Backup.NoSources({ vault: "" })
-    return (yield* Effect.forEach(vaults, (vault) => saved(vault, ""))).flat()
+    const all = (yield* Effect.forEach(vaults, (vault) => saved(vault, ""))).flat()
+    return all.length === 0 ? yield* new Backup.NoSources({ vault: vaults[0] ?? "" }) : all
   }
   if (VaultRef.isLocal(last))
     return yield* new Argv.Usage({
@@ -84,7 +85,8 @@ const plan = Effect.fnUntraced(function* (words: ReadonlyArray<string>, selectio
   if (sources.length === 0) {
     if (selection !== undefined)
       return yield* new Argv.Usage({ problem: "options that select files need the source that they are for" })
-    return yield* saved(reference.vault, reference.path)
+    const again = yield* saved(reference.vault, reference.path)
+    return again.length === 0 ? yield* new Backup.NoSources({ vault: reference.vault }) : again
   }
   return yield* Effect.forEach(sources, (source) =>
     Effect.either(
@@ -116,11 +118,21 @@ export const verb = Verb.make({
         ? new VaultState.Selection({ exclude, ignoreFiles, excludeCaches: !includeCaches, oneFileSystem })
         : undefined
       const jobs = yield* plan(words, selection)
-      let failed = 0
+      let failed: Ending.Tagged | undefined
       let problems = 0
+      const messages = new Set<string>()
+      // what fails in one source stops no other; the first failure is the run's, and what all have in common is told once
+      const fail = (path: string, error: Ending.Tagged) =>
+        Effect.gen(function* () {
+          failed ??= error
+          if (common.json) yield* Console.json({ type: "problem", kind: "skipped", path, detail: error.message })
+          if (messages.has(error.message)) return
+          messages.add(error.message)
+          yield* Console.complain(error.message)
+        })
       const tellProblem = (problem: { readonly display: string; readonly detail: string }) =>
         Effect.zipRight(
-          Console.tell(`cairn: ${problem.display}: ${problem.detail}`),
+          Console.complain(`${problem.display}: ${problem.detail}`),
           common.json
             ? Console.json({ type: "problem", kind: "skipped", path: problem.display, detail: problem.detail })
             : Effect.void
@@ -132,7 +144,7 @@ export const verb = Verb.make({
         snapshot?: { readonly id: Hash.Hash; readonly revision: bigint }
       ) => {
         const { files, bytes, readFiles, readBytes, leftOut } = scan
-        const folder = `${job.vault}:${job.mapping.folder}`
+        const folder = `${job.vault}:${LocalPath.display(job.mapping.folder)}`
         const what = {
           published: `snapshot ${snapshot === undefined ? "" : Hash.toShort(snapshot.id)}`,
           unchanged: `no change since snapshot ${snapshot === undefined ? "" : Hash.toShort(snapshot.id)}`,
@@ -187,8 +199,7 @@ export const verb = Verb.make({
 
       for (const job of jobs) {
         if (Either.isLeft(job)) {
-          failed = failed === 0 ? ofError(job.left) : failed
-          yield* Console.tell(`cairn: ${job.left.message}`)
+          yield* fail(job.left.path, job.left)
           continue
         }
         const { mapping, vault: name } = job.right
@@ -204,12 +215,10 @@ export const verb = Verb.make({
           problems += scan.problems
           yield* report(job.right, scan, published.outcome, { id: published.node, revision: published.revision })
         })
-        yield* Effect.catchTag(run, "SourceUnreadable", (error) => {
-          failed = failed === 0 ? ofError(error) : failed
-          return Console.tell(`cairn: ${error.message}`)
-        })
+        yield* Effect.catchAll(run, (error) => fail(mapping.path, error))
       }
       if (!dryRun) yield* RecoveryHint.tell
-      return failed !== 0 ? failed : problems > 0 ? exitCode.skipped : exitCode.done
+      if (failed !== undefined) return new Ending.Told({ error: failed })
+      return problems > 0 ? exitCode.skipped : exitCode.done
     }).pipe(Effect.provide(Layer.mergeAll(Live.layer, ProgressTerminal.layer(common))))
 })

@@ -54,6 +54,8 @@ const byReason: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   VaultLocked: { WrongKey: exitCode.denied, Damaged: exitCode.damage },
   KeyringError: { Missing: exitCode.notFound, Damaged: exitCode.damage, Unavailable: exitCode.failed },
   VaultStateError: { Damaged: exitCode.damage },
+  RegistryUnusable: { BadSetting: exitCode.usage, Damaged: exitCode.damage },
+  GaveUp: { Left: exitCode.interrupted },
   NoSuchSnapshot: { Ambiguous: exitCode.usage }
 }
 

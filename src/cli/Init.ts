@@ -22,8 +22,20 @@ export class InputNeeded extends Data.TaggedError("InputNeeded")<{ readonly what
   }
 }
 
-/** The user left before the end. @since 0.1.0 @category errors */
-export class GaveUp extends Data.TaggedError("GaveUp")<{ readonly problem: string }> {
+/**
+ * No phrase was taken into use.
+ *
+ * - `Left`: the user left before the end.
+ * - `WrongWord`: a word that was asked for is another one.
+ * - `Overtaken`: another run made a phrase meanwhile.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class GaveUp extends Data.TaggedError("GaveUp")<{
+  readonly reason: "Left" | "WrongWord" | "Overtaken"
+  readonly problem: string
+}> {
   override get message() {
     return this.problem
   }
@@ -50,6 +62,7 @@ const rehearse = Effect.fnUntraced(function* (phrase: Redacted.Redacted<string>)
     const answer = yield* Prompt.text({ message: `Word number ${place + 1}?` })
     if (answer.trim().toLowerCase() !== words[place])
       return yield* new GaveUp({
+        reason: "WrongWord",
         problem: "that is not the word; nothing was kept, these words are void: run `cairn init` again for new ones"
       })
   }
@@ -77,12 +90,13 @@ export const verb = Verb.make({
       const drawn = yield* Recovery.draw()
       yield* rehearse(drawn.phrase).pipe(
         Effect.catchTag("QuitException", () =>
-          Effect.fail(new GaveUp({ problem: "left before the end; nothing was kept" }))
+          Effect.fail(new GaveUp({ reason: "Left", problem: "left before the end; nothing was kept" }))
         )
       )
       const kept = yield* Recovery.adopt(drawn.recipient)
       if (!kept)
         return yield* new GaveUp({
+          reason: "Overtaken",
           problem: "another run made a recovery phrase meanwhile: that one counts, the words above are void"
         })
       yield* Console.note(common, "Done: your vaults can be opened with these words.")

@@ -1,23 +1,24 @@
 /**
- * The layers that the verbs run on: the embedded store and registry in the user's data folder.
+ * The layers that the verbs run on: the embedded store and registry in the user's data folder. Nothing is made on disk
+ * before something is written, and nothing heavy is loaded before it is used.
  *
  * @since 0.1.0
  */
+import { chmod } from "node:fs/promises"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as BlobStoreObjects from "../layers/BlobStoreObjects.ts"
 import * as CryptoAuto from "../layers/CryptoAuto.ts"
-import * as EnvelopeAge from "../layers/EnvelopeAge.ts"
 import * as KeyringObjectStore from "../layers/KeyringObjectStore.ts"
 import * as LocalTreeNode from "../layers/LocalTreeNode.ts"
 import * as ObjectStoreFs from "../layers/ObjectStoreFs.ts"
-import * as RegistryLmdb from "../layers/RegistryLmdb.ts"
-import * as RegistryObjectStore from "../layers/RegistryObjectStore.ts"
 import * as SealerInline from "../layers/SealerInline.ts"
 import * as VaultStateObjectStore from "../layers/VaultStateObjectStore.ts"
+import * as Envelope from "../services/Envelope.ts"
 import * as ObjectStore from "../services/ObjectStore.ts"
 import * as Registry from "../services/Registry.ts"
+import * as Argv from "./Argv.ts"
 import * as Home from "./Home.ts"
 import * as Installation from "./Installation.ts"
 
@@ -26,18 +27,28 @@ export const home = Home.fromEnvironment(process.env)
 
 const privateObjects = (directory: string) => ObjectStoreFs.make({ directory, private: true })
 
-const installation = Effect.flatMap(privateObjects(home.data), (data) =>
-  Installation.registryKind(data, process.env.CAIRN_REGISTRY)
-)
+// a chunk of this very program that cannot be loaded is a broken installation, which no verb can mend
+const loaded = <A>(load: () => Promise<A>) => Effect.promise(load)
+
+const open = Effect.fnUntraced(function* (kind: Installation.RegistryKind) {
+  if (kind === "files") {
+    const layer = yield* loaded(() => import("../layers/RegistryObjectStore.ts"))
+    return yield* layer.make(yield* ObjectStore.ObjectStore, { name: "local" })
+  }
+  const layer = yield* loaded(() => import("../layers/RegistryLmdb.ts"))
+  const directory = join(home.data, "registry")
+  const made = yield* layer.make({ directory, name: "local" })
+  // nothing is lost where this fails: the data folder above is made for its owner alone
+  yield* Effect.ignore(Effect.tryPromise(() => chmod(directory, 0o700)))
+  return made
+})
 
 /** The registry that this home was made with; which one that is, is written once and never changes by itself. */
 const registry = Layer.scoped(
   Registry.Registry,
   Effect.gen(function* () {
-    const objects = yield* ObjectStore.ObjectStore
-    return (yield* installation) === "lmdb"
-      ? yield* RegistryLmdb.make({ directory: join(home.data, "registry"), name: "local" })
-      : yield* RegistryObjectStore.make(objects, { name: "local" })
+    const wanted = yield* Installation.wanted(process.env.CAIRN_REGISTRY)
+    return yield* Installation.registry(yield* privateObjects(home.data), { name: "local", wanted, open })
   })
 )
 
@@ -49,18 +60,42 @@ const objects = Layer.scoped(
 const keyring = Layer.unwrapScoped(Effect.map(privateObjects(join(home.config, "keys")), KeyringObjectStore.layer))
 const state = Layer.unwrapScoped(Effect.map(privateObjects(join(home.data, "vaults")), VaultStateObjectStore.layer))
 
-/** The kind and place of the registry, for people. @since 0.1.0 @category accessors */
-export const registryName = Effect.scoped(
-  Effect.map(installation, (kind) =>
-    kind === "lmdb" ? `LMDB in ${join(home.data, "registry")}` : `files in ${join(home.data, "store", "registry")}`
-  )
+const cryptography = Layer.mapError(CryptoAuto.layerConfig, (error) =>
+  error._tag === "CryptoUnavailable"
+    ? error
+    : new Argv.Usage({ problem: `CAIRN_CRYPTO is "${process.env.CAIRN_CRYPTO}"; it can be "auto" or "portable"` })
 )
 
+const envelope = Layer.effect(
+  Envelope.Envelope,
+  Effect.map(Effect.cached(loaded(() => import("../layers/EnvelopeAge.ts"))), (module) => {
+    const age = Effect.map(module, (layer) => layer.make())
+    return Envelope.Envelope.of({
+      seal: (recipients, plaintext) => Effect.flatMap(age, (made) => made.seal(recipients, plaintext)),
+      open: (identities, ciphertext) => Effect.flatMap(age, (made) => made.open(identities, ciphertext)),
+      generateIdentity: Effect.flatMap(age, (made) => made.generateIdentity),
+      recipientOf: (identity) => Effect.flatMap(age, (made) => made.recipientOf(identity))
+    })
+  })
+)
+
+const kind = Effect.scoped(Effect.flatMap(privateObjects(home.data), Installation.chosen))
+
+/** The kind and place of the registry, for people. @since 0.1.0 @category accessors */
+export const registryName = Effect.map(kind, (chosen) => {
+  switch (chosen) {
+    case "lmdb":
+      return `LMDB in ${join(home.data, "registry")}`
+    case "files":
+      return `files in ${join(home.data, "store", "registry")}`
+    case undefined:
+      return "none yet, the first backup makes it"
+  }
+})
+
 /** Why the registry is made of files, where it is. @since 0.1.0 @category accessors */
-export const registryNotes = Effect.scoped(
-  Effect.flatMap(installation, (kind) =>
-    kind === "files" ? Effect.map(Installation.lmdbProblem, (problem) => [problem]) : Effect.succeed([])
-  )
+export const registryNotes = Effect.flatMap(kind, (chosen) =>
+  chosen === "files" ? Effect.map(Installation.lmdbProblem, (problem) => [problem]) : Effect.succeed([])
 )
 
 /** Everything that a verb asks for. @since 0.1.0 @category layers */
@@ -71,4 +106,4 @@ export const layer = Layer.mergeAll(
   BlobStoreObjects.layer,
   SealerInline.layer,
   LocalTreeNode.layer
-).pipe(Layer.provideMerge(Layer.mergeAll(objects, EnvelopeAge.layer(), CryptoAuto.layerConfig)))
+).pipe(Layer.provideMerge(Layer.mergeAll(objects, envelope, cryptography)))

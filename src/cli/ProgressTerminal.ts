@@ -6,6 +6,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as LocalPath from "../schema/LocalPath.ts"
 import * as Progress from "../services/Progress.ts"
 import * as Console from "./Console.ts"
 
@@ -34,7 +35,6 @@ export const layer = (voice: Console.Voice): Layer.Layer<Progress.Progress> =>
           let bytes = 0
           let began = yield* Clock.currentTimeMillis
           let drawn = began
-          let shown = false
 
           const line = (now: number, current: string | undefined) => {
             const seconds = Math.max((now - began) / 1000, 0.001)
@@ -47,13 +47,10 @@ export const layer = (voice: Console.Voice): Layer.Layer<Progress.Progress> =>
             return [
               `${name}: ${of(files.toLocaleString("en-US"), total.files?.toLocaleString("en-US"))} files`,
               `${of(Console.size(bytes), total.bytes === undefined ? undefined : Console.size(total.bytes))}`,
-              `${Console.size(Math.round(rate))}/s${left}${current === undefined ? "" : `  ${current}`}`
+              `${Console.size(Math.round(rate))}/s${left}${current === undefined ? "" : `  ${LocalPath.display(current)}`}`
             ].join(", ")
           }
-          const clear = Effect.sync(() => {
-            if (terminal && shown) process.stderr.write("\r\x1b[K")
-            shown = false
-          })
+          const clear = Console.draw(undefined)
           yield* Effect.addFinalizer(() => clear)
           return {
             phase: (next, totals) =>
@@ -75,8 +72,7 @@ export const layer = (voice: Console.Voice): Layer.Layer<Progress.Progress> =>
                 const text = line(now, step.current)
                 if (!terminal) return yield* Console.tell(text)
                 const width = (process.stderr.columns ?? 80) - 1
-                process.stderr.write(`\r\x1b[K${text.slice(0, width)}`)
-                shown = true
+                yield* Console.draw(text.slice(0, width))
               })
           }
         })

@@ -7,6 +7,7 @@ import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Restore from "../programs/Restore.ts"
+import * as LocalPath from "../schema/LocalPath.ts"
 import * as VaultRef from "../schema/VaultRef.ts"
 import * as Argv from "./Argv.ts"
 import * as Console from "./Console.ts"
@@ -49,14 +50,15 @@ export const verb = Verb.make({
         dryRun,
         onProblem: (problem) =>
           Effect.zipRight(
-            Console.tell(`cairn: ${ref.vault}:${problem.path}: ${problem.detail}`),
+            Console.complain(`${ref.vault}:${problem.path}: ${problem.detail}`),
             common.json ? Console.json({ type: "problem", ...problem }) : Effect.void
           )
       })
       const { bytes, files, problems, unchanged } = result
+      const where = LocalPath.display(directory)
       const text = dryRun
-        ? `${directory}: would restore ${Console.count(files, "file")}, ${Console.size(bytes)}`
-        : `${directory}: restored ${Console.count(files, "file")}, ${Console.size(bytes)}${unchanged > 0 ? `; ${Console.count(unchanged, "file")} were there already` : ""}`
+        ? `${where}: would restore ${Console.count(files, "file")}, ${Console.size(bytes)}`
+        : `${where}: restored ${Console.count(files, "file")}, ${Console.size(bytes)}${unchanged > 0 ? `; ${Console.count(unchanged, "file")} were there already` : ""}`
       yield* Console.emit(
         common,
         { type: "summary", verb: "restore", counts: { files, bytes, unchanged, ...problems } },

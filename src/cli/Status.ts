@@ -9,6 +9,7 @@ import * as Head from "../programs/Head.ts"
 import * as Vault from "../programs/Vault.ts"
 import * as Bytes from "../schema/Bytes.ts"
 import * as Hash from "../schema/Hash.ts"
+import * as LocalPath from "../schema/LocalPath.ts"
 import * as TransparentNode from "../schema/TransparentNode.ts"
 import * as Crypto from "../services/Crypto.ts"
 import * as Keyring from "../services/Keyring.ts"
@@ -99,7 +100,7 @@ const vaultStatus = Effect.fnUntraced(function* (voice: Console.Voice, name: str
               bytes: record.bytes
             })
       },
-      `  ${folder}/  from ${path}: ${record === undefined ? "never backed up" : `${Console.count(record.files, "file")}, ${Console.size(record.bytes)}, last backed up ${Console.localTime(record.scannedAt)}`}`
+      `  ${LocalPath.display(folder)}/  from ${LocalPath.display(path)}: ${record === undefined ? "never backed up" : `${Console.count(record.files, "file")}, ${Console.size(record.bytes)}, last backed up ${Console.localTime(record.scannedAt)}`}`
     )
   }
 })
@@ -119,7 +120,7 @@ export const verb = Verb.make({
         if (Either.isRight(shown)) continue
         // the others are shown all the same; the first failure is the run's
         code = code === exitCode.done ? ofError(shown.left) : code
-        yield* Console.tell(`cairn: ${shown.left.message}`)
+        yield* Console.complain(shown.left.message)
         if (common.json) yield* Console.json({ type: "vault", name, problem: shown.left.message })
       }
       yield* RecoveryHint.tell

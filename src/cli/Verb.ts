@@ -12,7 +12,6 @@ import * as Options from "@effect/cli/Options"
 import type * as Usage from "@effect/cli/Usage"
 import * as ValidationError from "@effect/cli/ValidationError"
 import * as NodeContext from "@effect/platform-node/NodeContext"
-import * as Cause from "effect/Cause"
 import * as EffectConsole from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -20,7 +19,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Argv from "./Argv.ts"
 import * as Console from "./Console.ts"
-import { exitCode, ofError } from "./ExitCode.ts"
+import * as Ending from "./Ending.ts"
 import { version } from "./Verbs.ts"
 
 /** Options that every verb takes. @since 0.1.0 @category options */
@@ -52,10 +51,11 @@ export interface Verb {
 const flagsOf = (usage: Usage.Usage): ReadonlyArray<Argv.Flag> => {
   switch (usage._tag) {
     case "Named":
-      return [{ names: usage.names, takesValue: Option.isSome(usage.acceptedValues) }]
+      return [{ names: usage.names, takesValue: Option.isSome(usage.acceptedValues), repeats: false }]
     case "Optional":
-    case "Repeated":
       return flagsOf(usage.usage)
+    case "Repeated":
+      return flagsOf(usage.usage).map((flag) => ({ ...flag, repeats: true }))
     case "Alternation":
     case "Concat":
       return [...flagsOf(usage.left), ...flagsOf(usage.right)]
@@ -64,7 +64,7 @@ const flagsOf = (usage: Usage.Usage): ReadonlyArray<Argv.Flag> => {
   }
 }
 
-const builtIn: ReadonlyArray<Argv.Flag> = [{ names: ["--help", "-h"], takesValue: false }]
+const builtIn: ReadonlyArray<Argv.Flag> = [{ names: ["--help", "-h"], takesValue: false, repeats: false }]
 
 const plainOutput = (): boolean => (process.env.NO_COLOR ?? "") !== "" || !process.stdout.isTTY
 
@@ -84,56 +84,39 @@ export interface Common extends Console.Voice {
   readonly noInput: boolean
 }
 
-interface Tagged {
-  readonly _tag: string
-  readonly message: string
-}
-
-/** Tells a failure, once, and answers its code. */
-const ended = (voice: Console.Voice, code: number, error?: Tagged): Effect.Effect<number> =>
-  Effect.gen(function* () {
-    if (error !== undefined) yield* Console.tell(`cairn: ${error.message}`)
-    if (voice.json)
-      yield* Console.json({
-        type: "result",
-        code,
-        ...(error === undefined ? {} : { error: { tag: error._tag, message: error.message } })
-      })
-    return code
-  })
-
 /**
- * A verb from its options and what it does with them: the handler answers the exit code, its failures become theirs.
+ * A verb from its options and what it does with them: the handler answers the exit code, its failures become theirs (`ExitCode.ofError`).
  *
  * @since 0.1.0
  * @category constructors
  */
-export const make = <const Config extends Command.Command.Config, E extends Tagged>(options: {
+export const make = <const Config extends Command.Command.Config, E extends Ending.Tagged>(options: {
   readonly name: string
   readonly description: string
   readonly config: Config
   readonly handler: (
     parsed: Command.Command.ParseConfigValue<Config>,
     common: Common
-  ) => Effect.Effect<number, E, NodeContext.NodeContext>
+  ) => Effect.Effect<number | Ending.Told, E, NodeContext.NodeContext>
 }): Verb => {
   let code = 0
   const command = Command.make(`cairn ${options.name}`, { own: options.config, common }, (parsed) =>
     Effect.gen(function* () {
       code = yield* options.handler(parsed.own, parsed.common).pipe(
-        Effect.flatMap((answered) => ended(parsed.common, answered)),
-        Effect.catchAll((error) => ended(parsed.common, ofError(error), error))
+        Effect.flatMap((answered) =>
+          typeof answered === "number" ? Ending.done(parsed.common, answered) : Ending.told(parsed.common, answered)
+        ),
+        Effect.catchAll((error) => Ending.failed(parsed.common, error))
       )
     })
   ).pipe(Command.withDescription(options.description))
 
   const run = Effect.fnUntraced(function* (words: ReadonlyArray<string>) {
-    const voice = { json: words.includes("--json"), quiet: false, verbose: false }
     const wrong = (problem: string) =>
-      ended(voice, exitCode.usage, {
-        _tag: "Usage",
-        message: `${problem} (\`cairn ${options.name} --help\` shows how)`
-      })
+      Ending.failed(
+        { json: Argv.wantsJson(words) },
+        new Argv.Usage({ problem: `${problem} (\`cairn ${options.name} --help\` shows how)` })
+      )
     const canonical = Argv.canonical(words, [...flagsOf(Command.getUsage(command)), ...builtIn])
     if (Either.isLeft(canonical)) return yield* wrong(canonical.left.message)
     const operands = canonical.right.operands.map((word) => (word.startsWith("-") && word !== "-" ? `./${word}` : word))
@@ -150,15 +133,5 @@ export const make = <const Config extends Command.Command.Config, E extends Tagg
       Effect.provide(Layer.mergeAll(NodeContext.layer, CliConfig.layer({ showBuiltIns: false, isCaseSensitive: true })))
     )
   })
-  return {
-    run: (words) =>
-      Effect.catchAllCause(run(words), (cause) =>
-        Cause.isInterruptedOnly(cause)
-          ? Effect.failCause(cause)
-          : Effect.as(
-              Console.tell(`cairn: this is a bug in cairn, please report it:\n${Cause.pretty(cause)}`),
-              exitCode.failed
-            )
-      )
-  }
+  return { run }
 }

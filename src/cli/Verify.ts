@@ -58,7 +58,7 @@ export const verb = Verb.make({
           sample: wanted,
           onDamage: (damage) =>
             Effect.zipRight(
-              Console.tell(`cairn: ${name}: ${damage.at} ${damage.detail}`),
+              Console.complain(`${name}: ${damage.at} ${damage.detail}`),
               common.json
                 ? Console.json({
                     type: "problem",

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import type { ContentRef, NodeEntry, SemanticMeta } from "../schema/Node.ts"
+import type { NodeEntry, SemanticMeta } from "../schema/Node.ts"
 import * as TraversalContext from "../schema/TraversalContext.ts"
 import type { SealError, Service as Sealer } from "../services/Sealer.ts"
 import * as Chunker from "./Chunker.ts"
@@ -116,6 +116,26 @@ const storeBatch = Effect.fnUntraced(function* (
   return reused.map((entry): ChunkReuse.LeafEntry => entry ?? fresh[used++]!)
 })
 
+/** The entry of a file that is one leaf. */
+const leafEntry = (leaf: ChunkReuse.LeafEntry, { override, semantic }: Options): NodeEntry => {
+  const childContext =
+    override === undefined
+      ? leaf.childContext
+      : TraversalContext.merge(override, leaf.childContext ?? TraversalContext.empty)
+  return {
+    content: leaf.content,
+    ...(semantic !== undefined && { semantic }),
+    ...(childContext !== undefined && { childContext })
+  }
+}
+
+/** The entry of a file that is a tree of chunks. */
+const linkEntry = (root: TreeBuilder.TreeLink, { override, semantic }: Options): NodeEntry => ({
+  content: { structural: "link", hash: root.hash, size: root.size, plaintextHash: root.plaintextHash },
+  ...(semantic !== undefined && { semantic }),
+  ...(override !== undefined && { childContext: override })
+})
+
 /** Everything after the choice of what is read: `kept` chunks come first, then those of `source`. */
 const assemble = <E, R>(
   pipeline: Pipeline,
@@ -154,24 +174,8 @@ const assemble = <E, R>(
       Stream.runForEach(place)
     )
 
-    const semantic = options.semantic !== undefined && { semantic: options.semantic }
-    const { override } = options
-    if (count <= 1) {
-      const leaf = first ?? (yield* store(pipeline, sealer, [new Uint8Array(0)]))[0]!
-      const childContext =
-        override === undefined
-          ? leaf.childContext
-          : TraversalContext.merge(override, leaf.childContext ?? TraversalContext.empty)
-      return { content: leaf.content, ...semantic, ...(childContext !== undefined && { childContext }) }
-    }
-    const root = Option.getOrThrow(Option.fromNullable(yield* builder.finish)).link
-    const content: ContentRef = {
-      structural: "link",
-      hash: root.hash,
-      size: root.size,
-      plaintextHash: root.plaintextHash
-    }
-    return { content, ...semantic, ...(override !== undefined && { childContext: override }) }
+    if (count <= 1) return leafEntry(first ?? (yield* store(pipeline, sealer, [new Uint8Array(0)]))[0]!, options)
+    return linkEntry(Option.getOrThrow(Option.fromNullable(yield* builder.finish)).link, options)
   }).pipe(Effect.scoped)
 
 /**
@@ -199,6 +203,38 @@ export const importFile = <E, R>(
     options
   )
 }
+
+/**
+ * As `importFile` for a file whose bytes are in memory: the same entry, without the cost of a stream, which for a small file
+ * is most of the work.
+ *
+ * @since 0.1.0
+ * @category writing
+ */
+export const importBytes = Effect.fnUntraced(function* (
+  pipeline: Pipeline,
+  sealer: Sealer,
+  bytes: Uint8Array,
+  options: Pick<Options, "override" | "semantic"> = {}
+) {
+  const effective = pipeline.within(options.override)
+  const chunker = yield* Chunker.make(effective.context.chunking)
+  const chunks = [...chunker.push(bytes)]
+  const last = chunker.finish()
+  if (last !== undefined) chunks.push(last)
+  const leaves = yield* store(effective, sealer, chunks.length === 0 ? [new Uint8Array(0)] : chunks)
+  if (leaves.length === 1) return leafEntry(leaves[0]!, options)
+  const builder = TreeBuilder.make(effective, { kind: "bytestream", mask: TreeBuilder.defaultMask })
+  let offset = 0n
+  yield* builder.pushAll(
+    leaves.map((leaf): KeyedEntry => {
+      const key = FileExport.chunkKey(offset)
+      offset += leaf.content.size
+      return [key, leaf]
+    })
+  )
+  return linkEntry(Option.getOrThrow(Option.fromNullable(yield* builder.finish)).link, options)
+})
 
 /** A file that is read from somewhere in its middle on. @since 0.1.0 @category models */
 export interface AppendedFile<E, R> {

@@ -1,8 +1,8 @@
 /**
  * Vault records as small objects of a private store.
  *
- * `<vault>/root.fs5.cbor.age`, `<vault>/sources/<id>.json`, `<vault>/records/<id>.json` and
- * `<vault>/intents/<id>/<node>.json`, the id being the start of the folder's hash: names made once, each object replaced
+ * `<vault>/root.fs5.cbor.age`, `<vault>/last.fs5.cbor.age`, `<vault>/sources/<id>.json`, `<vault>/records/<id>/<revision>.json`,
+ * `<vault>/todo/<id>.json` and `<vault>/intents/<id>/<node>.json`, the id being the start of the folder's hash: names made once, each object replaced
  * whole, nothing shared between two sources.
  *
  * @since 0.1.0
@@ -17,6 +17,8 @@ import type * as ObjectStore from "../services/ObjectStore.ts"
 import * as VaultState from "../services/VaultState.ts"
 
 const keysFile = "root.fs5.cbor.age"
+const lastFile = "last.fs5.cbor.age"
+const peerFile = "peer.json"
 
 const reasons = { Full: "Full", Denied: "Denied" } as const
 
@@ -77,6 +79,8 @@ export const make = Effect.fnUntraced(function* (objects: ObjectStore.Service) {
   }
   const mappings = codec(VaultState.SourceMapping)
   const records = codec(VaultState.SourceRecord)
+  const todos = codec(VaultState.Todo)
+  const peers = codec(VaultState.Peer)
 
   const list = (vault: string, prefix: string) =>
     objects.list(vault === "" ? prefix : `${vault}/${prefix}`).pipe(
@@ -95,13 +99,42 @@ export const make = Effect.fnUntraced(function* (objects: ObjectStore.Service) {
     )
 
   const source = (folder: string) => `sources/${id(folder)}.json`
-  const record = (folder: string) => `records/${id(folder)}.json`
+  const recordsOf = (folder: string) => `records/${id(folder)}/`
+  // one object for each revision, the highest counts: a run that is slow to save never hides a later one's
+  const record = (folder: string, revision: bigint) => `${recordsOf(folder)}${String(revision).padStart(20, "0")}.json`
+  const todo = (what: VaultState.Todo) =>
+    `todo/${what._tag === "Mirror" ? `mirror-${id(what.store)}-${what.node}` : "recovery-entry"}.json`
   const intent = (folder: string, node: string) => `intents/${id(folder)}/${node}.json`
 
+  /** The names under which there is a `file`. */
+  const named = (file: string) =>
+    Effect.map(list("", ""), (paths) =>
+      paths.flatMap((path) => (path.endsWith(`/${file}`) ? [path.slice(0, -file.length - 1)] : []))
+    )
+  const revisionOf = (path: string) => BigInt(path.slice(path.lastIndexOf("/") + 1))
+
   return {
-    vaults: Effect.map(list("", ""), (paths) =>
-      paths.flatMap((path) => (path.endsWith(`/${keysFile}`) ? [path.slice(0, -keysFile.length - 1)] : []))
+    vaults: named(keysFile),
+    peers: Effect.flatMap(named(peerFile), (names) =>
+      Effect.map(
+        Effect.forEach(names, (name) => Effect.map(peers.read(name, peerFile), (peer) => [name, peer] as const)),
+        (all) => all.flatMap(([name, peer]) => (peer === undefined ? [] : [[name, peer] as const]))
+      )
     ),
+    peer: (name) => peers.read(name, peerFile),
+    createPeer: (name, peer) => create(name, peerFile, peers.encode(peer)),
+    seen: (name) => Effect.map(list(name, "seen/"), (paths) => (paths.length === 0 ? 0n : revisionOf(paths.at(-1)!))),
+    saveSeen: Effect.fnUntraced(function* (name, revision) {
+      const path = `seen/${String(revision).padStart(20, "0")}`
+      yield* write(name, path, new Uint8Array(0))
+      for (const older of yield* list(name, "seen/")) {
+        if (older < `${name}/${path}`) yield* Effect.mapError(objects.remove(older), failed(name, path))
+      }
+    }),
+    forgetSeen: (name) =>
+      Effect.flatMap(list(name, "seen/"), (paths) =>
+        Effect.forEach(paths, (path) => Effect.mapError(objects.remove(path), failed(name, "seen")), { discard: true })
+      ),
     keys: (vault) => read(vault, keysFile),
     createKeys: (vault, sealed) => create(vault, keysFile, sealed),
     sources: (vault) =>
@@ -113,11 +146,30 @@ export const make = Effect.fnUntraced(function* (objects: ObjectStore.Service) {
     saveSource: (vault, mapping) => write(vault, source(mapping.folder), mappings.encode(mapping)),
     removeSource: (vault, folder) =>
       objects.remove(`${vault}/${source(folder)}`).pipe(Effect.mapError(failed(vault, source(folder)))),
-    record: (vault, folder) => records.read(vault, record(folder)),
-    saveRecord: (vault, folder, value) => write(vault, record(folder), records.encode(value)),
+    record: Effect.fnUntraced(function* (vault, folder) {
+      while (true) {
+        const paths = yield* list(vault, recordsOf(folder))
+        const [newest] = yield* readAll(vault, paths.slice(-1), records.read)
+        // listed but gone: a later one took its place meanwhile
+        if (newest !== undefined || paths.length === 0) return newest
+      }
+    }),
+    saveRecord: Effect.fnUntraced(function* (vault, folder, value) {
+      const path = record(folder, value.revision)
+      yield* write(vault, path, records.encode(value))
+      for (const older of yield* list(vault, recordsOf(folder))) {
+        if (older < `${vault}/${path}`) yield* Effect.mapError(objects.remove(older), failed(vault, path))
+      }
+    }),
     intents: (vault, folder) =>
       Effect.flatMap(list(vault, `intents/${id(folder)}/`), (paths) => readAll(vault, paths, records.read)),
     intend: (vault, folder, value) => write(vault, intent(folder, value.node), records.encode(value)),
+    lastNode: (vault) => read(vault, lastFile),
+    saveLastNode: (vault, sealed) => write(vault, lastFile, sealed),
+    todos: (vault) => Effect.flatMap(list(vault, "todo/"), (paths) => readAll(vault, paths, todos.read)),
+    addTodo: (vault, what) => write(vault, todo(what), todos.encode(what)),
+    removeTodo: (vault, what) =>
+      objects.remove(`${vault}/${todo(what)}`).pipe(Effect.mapError(failed(vault, todo(what)))),
     forgetIntent: (vault, folder, value) =>
       objects
         .remove(`${vault}/${intent(folder, value.node)}`)

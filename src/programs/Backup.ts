@@ -99,6 +99,22 @@ export const mappingOf = Effect.fn("Backup.mappingOf")(function* (options: {
   })
 })
 
+const refuseCollision = Effect.fnUntraced(function* (vault: string, mapping: VaultState.SourceMapping) {
+  const state = yield* VaultState.VaultState
+  const taken = (yield* state.sources(vault)).find(
+    (other) =>
+      Folder.overlap(other.folder, mapping.folder) && (other.folder !== mapping.folder || other.path !== mapping.path)
+  )
+  if (taken === undefined) return
+  return yield* new SourceCollision({
+    vault,
+    folder: mapping.folder,
+    path: mapping.path,
+    takenBy: taken.path,
+    takenFolder: taken.folder
+  })
+})
+
 /**
  * Saves the mapping, unless its folder belongs to another source; two runs that save at the same time never lose one.
  *
@@ -110,22 +126,15 @@ export const saveMapping = Effect.fn("Backup.saveMapping")(function* (
   mapping: VaultState.SourceMapping
 ) {
   const state = yield* VaultState.VaultState
-  const created = yield* state.createSource(vault, mapping)
-  const others = yield* state.sources(vault)
-  const rival = others.find((other) => Folder.overlap(other.folder, mapping.folder) && other.path !== mapping.path)
-  const inside = others.find((other) => other.folder !== mapping.folder && Folder.overlap(other.folder, mapping.folder))
-  const taken = rival ?? inside
-  if (taken !== undefined) {
-    if (created) yield* state.removeSource(vault, mapping.folder)
-    return yield* new SourceCollision({
-      vault,
-      folder: mapping.folder,
-      path: mapping.path,
-      takenBy: taken.path,
-      takenFolder: taken.folder
-    })
+  // looked at before too, so that a crash between making and removing leaves no mapping that collides for ever
+  yield* refuseCollision(vault, mapping)
+  if (!(yield* state.createSource(vault, mapping))) {
+    yield* refuseCollision(vault, mapping)
+    return yield* state.saveSource(vault, mapping)
   }
-  if (!created) yield* state.saveSource(vault, mapping)
+  yield* refuseCollision(vault, mapping).pipe(
+    Effect.tapErrorTag("SourceCollision", () => state.removeSource(vault, mapping.folder))
+  )
 })
 
 /**
@@ -140,13 +149,12 @@ export const backup = Effect.fn("Backup.backup")(function* (
   options: Options = {}
 ) {
   const progress = yield* Progress.Progress
-  const { record } = yield* Publish.settle(vault, mapping.folder)
-  const base = Vault.rootFromRecord(record?.base)
+  const { base, scannedAt } = yield* Publish.settle(vault, mapping.folder)
   yield* progress.phase("scanning")
   const scan = yield* Scan.scan(vault.pipeline, {
     path: mapping.path,
     folder: mapping.folder,
-    previous: base === undefined || record === undefined ? undefined : { root: base, scannedAt: record.scannedAt },
+    previous: base === undefined ? undefined : { root: base, scannedAt },
     selection: mapping.selection,
     metadata: "full",
     ...options
@@ -186,6 +194,7 @@ export const preview = Effect.fn("Backup.preview")(function* (
   }
   const known = (yield* state.keys(name)) !== undefined
   const vault = known ? yield* Vault.open(name) : undefined
+  if (known) yield* refuseCollision(name, mapping)
   const context =
     vault?.context ??
     TraversalContext.vaultRoot({

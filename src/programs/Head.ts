@@ -8,11 +8,13 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type * as TreeReader from "../fs5/TreeReader.ts"
 import * as Bytes from "../schema/Bytes.ts"
+import * as Derivation from "../schema/Derivation.ts"
 import * as Hash from "../schema/Hash.ts"
 import type { RegistryEntry } from "../schema/RegistryEntry.ts"
 import * as TransparentNode from "../schema/TransparentNode.ts"
 import * as Envelope from "../services/Envelope.ts"
-import type { Vault } from "./Vault.ts"
+import * as VaultState from "../services/VaultState.ts"
+import type { Readable } from "./Vault.ts"
 
 /**
  * A published node cannot be used.
@@ -56,7 +58,7 @@ const rootOf = (node: TransparentNode.TransparentNode): TreeReader.Root | undefi
     : { hash: node.root, ...(node.plaintextHash === undefined ? {} : { plaintextHash: node.plaintextHash }) }
 
 /** Reads the published node `hash`, and checks that it is this vault's. @since 0.1.0 @category programs */
-export const read = Effect.fn("Head.read")(function* (vault: Vault, hash: Hash.Hash) {
+export const read = Effect.fn("Head.read")(function* (vault: Readable, hash: Hash.Hash) {
   const envelope = yield* Envelope.Envelope
   const failed = (reason: HeadError["reason"], detail: string) =>
     new HeadError({ reason, vault: vault.name, node: Hash.toHex(hash), detail })
@@ -68,7 +70,8 @@ export const read = Effect.fn("Head.read")(function* (vault: Vault, hash: Hash.H
   )
   const node = yield* Effect.mapError(TransparentNode.decode(plain), (error) => failed("Damaged", error.message))
   const secret = TransparentNode.recoverySecret(node)
-  if (secret === undefined || !Bytes.equals(Redacted.value(secret), Redacted.value(vault.recoverySecret)))
+  // the vault's id is made of its secret: whoever cannot name the secret cannot put another tree in its place
+  if (secret === undefined || !Bytes.equals(Derivation.vaultId(vault.primitives, Redacted.value(secret)), vault.id))
     return yield* failed(
       "Substituted",
       "it carries another vault's secret, so something wrote a foreign head here; nothing was changed"
@@ -77,24 +80,75 @@ export const read = Effect.fn("Head.read")(function* (vault: Vault, hash: Hash.H
   return published
 })
 
-/** The vault's head as the registry has it now, or nothing when it was never published. @since 0.1.0 @category programs */
-export const newest = Effect.fn("Head.newest")(function* (vault: Vault, atLeast = 0n) {
-  const [entry] = yield* vault.registry.entries(vault.streamKey)
-  const revision = entry?.revision ?? 0n
+/** The highest revision that this device has seen acknowledged for one of the vault's sources. */
+const seen = Effect.fnUntraced(function* (vault: Readable) {
+  const state = yield* VaultState.VaultState
+  const records = yield* Effect.forEach(yield* state.sources(vault.name), ({ folder }) =>
+    state.record(vault.name, folder).pipe(
+      // a record that is damaged proves nothing, and must not keep anybody from reading; that source's backup tells it
+      Effect.catchIf(
+        (error) => error.reason === "Damaged",
+        () => Effect.succeed(undefined)
+      )
+    )
+  )
+  return records.reduce((highest, record) => {
+    const revision = record?.revision ?? 0n
+    return revision > highest ? revision : highest
+  }, 0n)
+})
+
+/** Everything that the registry holds for a vault. @since 0.1.0 @category models */
+export interface Current {
+  /** Those that are in no other's history, best first; one, but where writers could not see each other. */
+  readonly heads: ReadonlyArray<Head>
+  /** All entries: what the next one is built on. */
+  readonly entries: ReadonlyArray<RegistryEntry>
+  /** The highest revision, or what this device has seen before where that is higher; 0 for nothing. */
+  readonly revision: bigint
+}
+
+/**
+ * The vault's heads as the registry has them now; a registry that answers less than `atLeast`, or than what any of the
+ * vault's saved sources had acknowledged, is `RolledBack`.
+ *
+ * @since 0.1.0
+ * @category programs
+ */
+export const current = Effect.fn("Head.current")(function* (vault: Readable, floor = 0n) {
+  const known = yield* seen(vault)
+  const atLeast = known > floor ? known : floor
+  const entries = yield* vault.registry.entries(vault.streamKey)
+  const revision = entries.reduce((highest, entry) => (entry.revision > highest ? entry.revision : highest), 0n)
   if (revision < atLeast)
     return yield* new HeadError({
       reason: "RolledBack",
       vault: vault.name,
-      node: entry === undefined ? "(none)" : Hash.toHex(entry.hash),
-      detail: `registry ${vault.registry.name} answers revision ${revision}, but this device has seen ${atLeast}: it was replaced or restored from an old copy; bring the newer one back`
+      node: entries[0] === undefined ? "(none)" : Hash.toHex(entries[0].hash),
+      detail: `registry ${vault.registry.name} answers revision ${revision}, but this device has seen ${atLeast}: it was replaced or restored from an old copy; bring the newer one back, or go on from here with \`cairn vault repair ${vault.name}:\``
     })
-  if (entry === undefined) return undefined
-  const published = yield* read(vault, entry.hash)
-  const head: Head = { ...published, entry }
-  return head
+  const heads: Array<Head> = []
+  // best first: revisions rise along a history, so that no entry is in the history of a later one
+  for (const entry of entries) {
+    if (heads.some((head) => contains(head, Hash.toHex(entry.hash)))) continue
+    heads.push({ ...(yield* read(vault, entry.hash)), entry })
+  }
+  return { heads, entries, revision } satisfies Current
 })
 
-/** Whether `hash` is the head or stands in its inline history. @since 0.1.0 @category guards */
-export const contains = (head: Head | undefined, hash: string): boolean =>
-  head !== undefined &&
-  (Hash.toHex(head.hash) === hash || head.node.history.some((predecessor) => Hash.toHex(predecessor.hash) === hash))
+/**
+ * The vault's head as the registry has it now, or nothing when it was never published; the best one where there are several,
+ * which the next publication merges.
+ *
+ * @since 0.1.0
+ * @category programs
+ */
+export const newest = Effect.fn("Head.newest")(function* (vault: Readable, floor = 0n) {
+  return (yield* current(vault, floor)).heads[0]
+})
+
+/** Whether `hash` is the node or stands in its inline history. @since 0.1.0 @category guards */
+export const contains = (published: Published | undefined, hash: string): boolean =>
+  published !== undefined &&
+  (Hash.toHex(published.hash) === hash ||
+    published.node.history.some((predecessor) => Hash.toHex(predecessor.hash) === hash))

@@ -7,25 +7,25 @@ import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
-import * as Stream from "effect/Stream"
-import type { KeyedEntry } from "../fs5/ReadableLayer.ts"
+import type * as ConflictCopies from "../fs5/ConflictCopies.ts"
 import * as Snapshot from "../fs5/Snapshot.ts"
-import * as TreeDiff from "../fs5/TreeDiff.ts"
-import * as TreeEdit from "../fs5/TreeEdit.ts"
 import type * as TreeReader from "../fs5/TreeReader.ts"
 import * as Bytes from "../schema/Bytes.ts"
 import * as Hash from "../schema/Hash.ts"
+import type { NodeEntry } from "../schema/Node.ts"
 import * as RegistryEntry from "../schema/RegistryEntry.ts"
 import * as TransparentNode from "../schema/TransparentNode.ts"
 import type { BlobStoreError } from "../services/BlobStore.ts"
 import * as Envelope from "../services/Envelope.ts"
 import { RegistryError } from "../services/Registry.ts"
 import * as VaultState from "../services/VaultState.ts"
-import * as Folder from "./Folder.ts"
+import * as Ancestry from "./Ancestry.ts"
 import * as Head from "./Head.ts"
+import * as Todos from "./Todos.ts"
 import * as Vault from "./Vault.ts"
 
 /** The head moved while we were publishing; `attempts` tries did not catch up with it. @since 0.1.0 @category errors */
@@ -36,17 +36,6 @@ export class PublishContended extends Schema.TaggedError<PublishContended>()("Pu
 }) {
   override get message() {
     return `vault ${this.vault}: ${this.attempts} attempts were overtaken by other writers (head is at revision ${this.newest}); nothing was published, run it again`
-  }
-}
-
-/** Somebody else changed this source's own folder in the vault since its last acknowledged scan. @since 0.1.0 @category errors */
-export class SourceMoved extends Schema.TaggedError<SourceMoved>()("SourceMoved", {
-  vault: Schema.String,
-  folder: Schema.String,
-  key: Schema.String
-}) {
-  override get message() {
-    return `vault ${this.vault}: ${this.folder}/ was changed by another run meanwhile (first at ${this.key}); nothing was published, run it again`
   }
 }
 
@@ -71,6 +60,10 @@ export interface Outcome {
   /** The snapshot's id. */
   readonly node: Hash.Hash
   readonly attempts: number
+  /** What stands beside its path since this publication. */
+  readonly conflicts: ReadonlyArray<ConflictCopies.Conflict>
+  /** What is still to be done, and is tried again by the next run: copies in meta targets, the recovery entry. */
+  readonly pending: ReadonlyArray<VaultState.Todo>
 }
 
 /** The most attempts before a contended publish gives up. @since 0.1.0 @category constants */
@@ -111,41 +104,67 @@ const persist = <A, E extends { readonly _tag: string }, R>(
     )
   )
 
-/** The tree that the head's becomes with the change in it. */
-const place = Effect.fnUntraced(function* (vault: Vault.Vault, theirs: TreeReader.Root | undefined, change: Change) {
-  const same = (a: TreeReader.Root | undefined, b: TreeReader.Root | undefined) =>
-    a === undefined || b === undefined ? a === b : Bytes.equals(a.hash, b.hash)
-  if (same(theirs, change.base)) return change.ours
-  const base = Vault.snapshot(vault, change.base)
-  const head = Vault.snapshot(vault, theirs)
-  for (const range of Folder.ranges(change.folder)) {
-    const moved = yield* Stream.runHead(TreeDiff.diff(base, head, range))
-    if (moved._tag === "Some")
-      return yield* new SourceMoved({ vault: vault.name, folder: change.folder, key: moved.value.key })
+const sameRoot = (a: TreeReader.Root | undefined, b: TreeReader.Root | undefined): boolean =>
+  Bytes.equals(a?.hash ?? Hash.zero, b?.hash ?? Hash.zero)
+
+/** The tree of all heads with the change in it. */
+const place = Effect.fnUntraced(function* (vault: Vault.Vault, heads: ReadonlyArray<Head.Head>, change: Change) {
+  const united = yield* Ancestry.unite(vault, heads)
+  const theirs = united.tree.isEmpty ? undefined : Snapshot.rootOf(united.tree)
+  if (sameRoot(theirs, change.base)) return { root: change.ours, conflicts: united.conflicts }
+  const merged = yield* Ancestry.threeWay({
+    base: change.base === undefined ? undefined : Vault.snapshot(vault, change.base),
+    ours: Vault.snapshot(vault, change.ours),
+    theirs: united.tree
+  })
+  return {
+    root: merged.root === undefined ? undefined : Snapshot.rootOf(merged.root),
+    conflicts: [...united.conflicts, ...merged.conflicts]
   }
-  const changes = TreeDiff.diff(base, Vault.snapshot(vault, change.ours)).pipe(
-    Stream.map(({ key, after }): KeyedEntry => [key, after ?? { tombstone: {} }])
-  )
-  const edited = yield* TreeEdit.edit(head, changes)
-  return edited === undefined ? undefined : Snapshot.rootOf(edited)
 })
+
+/**
+ * The time for the history key of a node that is superseded `now` (milliseconds): after everything in its own history, so
+ * that a clock that was put back neither changes the order of snapshots nor pushes the newest out of the inline history.
+ */
+const supersededAt = (node: TransparentNode.TransparentNode, now: number): number | bigint => {
+  const last = TransparentNode.chronological(node.history).at(-1)
+  const newest = last === undefined ? undefined : TransparentNode.parseHistoryKey(last.key)
+  return newest === undefined || newest < BigInt(now) * 1_000_000n ? now : newest + 1n
+}
+
+/** The history of a node that comes after `heads`, and what else they hold. */
+const inherit = (heads: ReadonlyArray<Head.Published>, now: number) => {
+  let history: ReadonlyArray<TransparentNode.HistoryEntry> = []
+  const known = new Set<string>()
+  const others = new Map<string, NodeEntry>()
+  for (const { node } of heads) {
+    const fresh = node.history.filter(({ hash }) => !known.has(Hash.toHex(hash)))
+    for (const { hash } of fresh) known.add(Hash.toHex(hash))
+    history = [...history, ...fresh]
+    for (const [key, entry] of node.others ?? []) if (!others.has(key)) others.set(key, entry)
+  }
+  // the oldest head first, so that the best one is the newest in the history too
+  for (const { hash, node } of [...heads].reverse())
+    history = TransparentNode.addHistory(history, supersededAt(node, now), hash)
+  return { history: TransparentNode.chronological(history).slice(-inlineHistory), others: [...others] }
+}
 
 /** Puts the sealed node for `tree` beside the blobs it names, and makes all of it durable. */
 const seal = Effect.fnUntraced(function* (
   vault: Vault.Vault,
   tree: TreeReader.Root | undefined,
-  head: Head.Head | undefined
+  heads: ReadonlyArray<Head.Published>
 ) {
   const envelope = yield* Envelope.Envelope
-  const now = yield* Clock.currentTimeMillis
-  const history =
-    head === undefined ? [] : TransparentNode.addHistory(head.node.history, now, head.hash).slice(-inlineHistory)
+  const now = Math.floor(yield* Clock.currentTimeMillis)
+  const { history, others } = inherit(heads, now)
   const node = TransparentNode.make({
     root: tree?.hash ?? Hash.zero,
     ...(tree?.plaintextHash === undefined ? {} : { plaintextHash: tree.plaintextHash }),
     context: vault.context,
     history,
-    ...(head?.node.others === undefined ? {} : { others: head.node.others }),
+    ...(others.length === 0 ? {} : { others }),
     publishedAt: now
   })
   const sealed = yield* envelope.seal(vault.recipients, TransparentNode.encode(node))
@@ -153,14 +172,49 @@ const seal = Effect.fnUntraced(function* (
   yield* vault.blobs.sync
   yield* vault.blobs.put(hash, sealed)
   yield* vault.blobs.sync
-  return hash
+  return { hash, sealed }
+})
+
+/**
+ * Moves the head to `node`, built on everything in `current`, or fails with `Lost` when somebody else moved it first.
+ *
+ * That the registry's compare-and-swap kept it is looked at once more: an entry that is neither there nor in the history of
+ * what is there was not kept, whatever the registry said.
+ */
+const announce = Effect.fnUntraced(function* (
+  vault: Vault.Vault,
+  node: Hash.Hash,
+  built: Pick<Head.Current, "entries" | "revision">
+) {
+  const revision = built.revision + 1n
+  const entry = yield* RegistryEntry.sign(vault.primitives, Redacted.value(vault.device.signingSeed), {
+    vaultId: vault.id,
+    revision,
+    hash: node
+  })
+  const outcome = yield* vault.registry.set(entry, built.entries)
+  if (outcome._tag === "Lost") return yield* new Lost({ current: outcome.current })
+  const kept = yield* vault.registry.entries(vault.streamKey)
+  if (kept.some(({ hash }) => Bytes.equals(hash, node))) return revision
+  const { heads } = yield* Head.current(vault)
+  const [best] = heads
+  if (best === undefined)
+    return yield* new RegistryError({
+      reason: "Unavailable",
+      registry: vault.registry.name,
+      key: Bytes.toHex(vault.device.publicKey),
+      detail: `it acknowledged revision ${revision} but answers nothing`
+    })
+  return heads.some((head) => Head.contains(head, Hash.toHex(node)))
+    ? revision
+    : yield* new Lost({ current: best.entry })
 })
 
 /**
  * Makes `change` part of the vault's head, and remembers it as acknowledged.
  *
- * The pair of base and ours never changes; a lost race fetches only the head again. Never publishes without having read
- * the head it builds on.
+ * The pair of base and ours never changes; a lost race fetches only the head again. Never publishes without having read and
+ * merged every head that it builds on. What time can heal is tried again, up to `maxAttempts` times.
  *
  * @since 0.1.0
  * @category programs
@@ -170,55 +224,63 @@ export const publish = Effect.fn("Publish.publish")(function* (vault: Vault.Vaul
   const intents: Array<VaultState.SourceRecord> = []
   let attempts = 0
 
+  const recordOf = (
+    root: TreeReader.Root | undefined,
+    revision: bigint,
+    node: Hash.Hash,
+    conflicts: ReadonlyArray<ConflictCopies.Conflict>
+  ) =>
+    new VaultState.SourceRecord({
+      base: Vault.rootToRecord(change.ours),
+      root: Vault.rootToRecord(root),
+      revision,
+      node: Hash.toHex(node),
+      scannedAt: change.scannedAt,
+      files: change.files,
+      bytes: change.bytes,
+      ...(conflicts.length === 0 ? {} : { conflicts: conflicts.map(({ copy }) => copy) })
+    })
+
   const acknowledge = Effect.fnUntraced(function* (record: VaultState.SourceRecord) {
     yield* state.saveRecord(vault.name, change.folder, record)
     yield* Effect.forEach(intents, (intent) => state.forgetIntent(vault.name, change.folder, intent))
   })
 
-  const recordOf = (tree: TreeReader.Root | undefined, revision: bigint, node: Hash.Hash) => {
-    const base = Vault.rootToRecord(change.ours)
-    const root = Vault.rootToRecord(tree)
-    return new VaultState.SourceRecord({
-      ...(base === undefined ? {} : { base }),
-      ...(root === undefined ? {} : { root }),
-      revision,
-      node: Hash.toHex(node),
-      scannedAt: change.scannedAt,
-      files: change.files,
-      bytes: change.bytes
-    })
-  }
-
   const attempt = Effect.gen(function* () {
     attempts += 1
-    const head = yield* Head.newest(vault)
-    const landed = intents.find((intent) => Head.contains(head, intent.node))
-    if (landed !== undefined && head !== undefined) {
+    const current = yield* Head.current(vault)
+    const landed = intents.find((intent) => current.heads.some((head) => Head.contains(head, intent.node)))
+    if (landed !== undefined) {
       // an earlier attempt's write was applied though its answer was lost
       yield* acknowledge(landed)
-      return { outcome: "published", revision: landed.revision, node: head.hash, attempts } satisfies Outcome
+      const node = Either.getOrThrow(Hash.fromHex(landed.node))
+      return { outcome: "published", revision: landed.revision, node, conflicts: [] } as const
     }
-    const tree = yield* place(vault, head?.root, change)
-    if (head !== undefined && Bytes.equals(head.root?.hash ?? Hash.zero, tree?.hash ?? Hash.zero)) {
+    const { conflicts, root } = yield* place(vault, current.heads, change)
+    const [head, ...rivals] = current.heads
+    if (head !== undefined && rivals.length === 0 && sameRoot(head.root, root)) {
       yield* vault.blobs.sync
-      yield* acknowledge(recordOf(tree, head.entry.revision, head.hash))
-      return { outcome: "unchanged", revision: head.entry.revision, node: head.hash, attempts } satisfies Outcome
+      yield* acknowledge(recordOf(root, head.entry.revision, head.hash, []))
+      return { outcome: "unchanged", revision: head.entry.revision, node: head.hash, conflicts } as const
     }
-    const node = yield* seal(vault, tree, head)
-    const revision = (head?.entry.revision ?? 0n) + 1n
-    const record = recordOf(tree, revision, node)
+    const node = yield* seal(vault, root, current.heads)
+    const record = recordOf(root, current.revision + 1n, node.hash, conflicts)
     yield* state.intend(vault.name, change.folder, record)
     intents.push(record)
-    yield* announce(vault, revision, node, head)
+    yield* Todos.plan(vault, node.hash, current)
+    const revision = yield* announce(vault, node.hash, current)
     yield* acknowledge(record)
-    return { outcome: "published", revision, node, attempts } satisfies Outcome
+    yield* state.saveLastNode(vault.name, node.sealed)
+    return { outcome: "published", revision, node: node.hash, conflicts } as const
   })
 
-  return yield* persist(vault, attempt, () => attempts)
+  const done = yield* persist(vault, attempt, () => attempts)
+  const outcome: Outcome = { ...done, attempts, pending: yield* Todos.workOff(vault) }
+  return outcome
 })
 
 /**
- * Publishes the head's tree again for the vault's present recipients; nothing to do when nothing was published.
+ * Publishes the heads' tree again, sealed for the vault's present recipients; nothing to do when nothing was published.
  *
  * @since 0.1.0
  * @category programs
@@ -227,57 +289,67 @@ export const reseal = Effect.fn("Publish.reseal")(function* (vault: Vault.Vault)
   let attempts = 0
   const attempt = Effect.gen(function* () {
     attempts += 1
-    const head = yield* Head.newest(vault)
-    if (head === undefined) return
-    const node = yield* seal(vault, head.root, head)
-    yield* announce(vault, head.entry.revision + 1n, node, head)
+    const current = yield* Head.current(vault)
+    if (current.heads.length === 0) return
+    const { tree } = yield* Ancestry.unite(vault, current.heads)
+    yield* put(vault, tree.isEmpty ? undefined : Snapshot.rootOf(tree), current)
   })
-  return yield* persist(vault, attempt, () => attempts)
+  yield* persist(vault, attempt, () => attempts)
+  yield* Todos.workOff(vault)
 })
 
-/** Moves the head from `head` to `node`, or fails with `Lost` when somebody else moved it first. */
-const announce = Effect.fnUntraced(function* (
+/** Publishes `root` as the vault's tree, after `heads` and over all entries. */
+const put = Effect.fnUntraced(function* (vault: Vault.Vault, root: TreeReader.Root | undefined, built: Built) {
+  const state = yield* VaultState.VaultState
+  const node = yield* seal(vault, root, built.heads)
+  yield* Todos.plan(vault, node.hash, built)
+  const revision = yield* announce(vault, node.hash, built)
+  yield* state.saveLastNode(vault.name, node.sealed)
+  return { revision, node: node.hash }
+})
+
+/** What a publication is built on. @since 0.1.0 @category models */
+export interface Built extends Pick<Head.Current, "entries" | "revision"> {
+  readonly heads: ReadonlyArray<Head.Published>
+}
+
+/**
+ * Publishes `root` as the vault's tree whatever the heads' trees are: the way out of a head that cannot be read. Tried once.
+ *
+ * @since 0.1.0
+ * @category programs
+ */
+export const replace = Effect.fn("Publish.replace")(function* (
   vault: Vault.Vault,
-  revision: bigint,
-  node: Hash.Hash,
-  head: Head.Head | undefined
+  root: TreeReader.Root | undefined,
+  built: Built
 ) {
-  const entry = yield* RegistryEntry.sign(vault.primitives, Redacted.value(vault.device.signingSeed), {
-    vaultId: vault.id,
-    revision,
-    hash: node
-  })
-  const outcome = yield* vault.registry.set(entry, head === undefined ? [] : [head.entry])
-  if (outcome._tag === "Lost") return yield* new Lost({ current: outcome.current })
-  const [current] = yield* vault.registry.entries(vault.streamKey)
-  if (current === undefined || current.revision < revision)
-    return yield* new RegistryError({
-      reason: "Unavailable",
-      registry: vault.registry.name,
-      key: Bytes.toHex(vault.device.publicKey),
-      detail: `it acknowledged revision ${revision} but answers ${current === undefined ? "nothing" : current.revision}`
-    })
+  return yield* Effect.catchIf(
+    put(vault, root, built),
+    (error): error is Lost => error instanceof Lost,
+    (lost) => Effect.fail(new PublishContended({ vault: vault.name, attempts: 1, newest: lost.current.revision }))
+  )
 })
 
 /**
  * Finds out what became of publications that an earlier run had announced when it ended, and takes those that happened as
- * acknowledged (a crash between the head's move and the record must not make a conflict with ourselves).
+ * acknowledged: a crash between the head's move and the record must not make a conflict with ourselves.
  *
  * @since 0.1.0
  * @category programs
  */
 export const settle = Effect.fn("Publish.settle")(function* (vault: Vault.Vault, folder: string) {
   const state = yield* VaultState.VaultState
-  const record = yield* state.record(vault.name, folder)
-  const head = yield* Head.newest(vault, record?.revision)
+  const known = yield* state.record(vault.name, folder)
+  const { heads, revision } = yield* Head.current(vault, known?.revision)
   const intents = yield* state.intents(vault.name, folder)
   const newestFirst = [...intents].sort((a, b) => (a.revision < b.revision ? 1 : -1))
-  const happened = newestFirst.find((intent) => Head.contains(head, intent.node))
-  const acknowledged = happened !== undefined && happened.revision > (record?.revision ?? 0n) ? happened : record
-  if (acknowledged !== undefined && acknowledged !== record) yield* state.saveRecord(vault.name, folder, acknowledged)
+  const happened = newestFirst.find((intent) => heads.some((head) => Head.contains(head, intent.node)))
+  const record = happened !== undefined && happened.revision > (known?.revision ?? 0n) ? happened : known
+  if (record !== undefined && record !== known) yield* state.saveRecord(vault.name, folder, record)
   for (const intent of intents) {
     // one that may still win its compare-and-swap belongs to a run that is alive
-    if ((head?.entry.revision ?? 0n) >= intent.revision) yield* state.forgetIntent(vault.name, folder, intent)
+    if (revision >= intent.revision) yield* state.forgetIntent(vault.name, folder, intent)
   }
-  return { record: acknowledged, head }
+  return { record, base: Vault.rootFromRecord(record?.base), scannedAt: record?.scannedAt ?? 0 }
 })

@@ -19,6 +19,7 @@ import * as Progress from "../services/Progress.ts"
 import * as FileMetadata from "./FileMetadata.ts"
 import * as Folder from "./Folder.ts"
 import * as List from "./List.ts"
+import * as Salvage from "./Salvage.ts"
 
 /** Something that is not on disk as it is in the snapshot, and why. @since 0.1.0 @category models */
 export interface Problem {
@@ -58,10 +59,6 @@ export interface Result {
 }
 
 const batch = 64
-
-/** Whether the error is about this one blob, so that the rest of the restore can go on. */
-const isDamage = (error: TreeError): boolean =>
-  error._tag === "DamagedTree" || error.reason === "Missing" || error.reason === "Damaged"
 
 /** Whether the open file holds exactly the bytes of `entry`; reads the file and the chunks' hashes, no content blob. */
 const sameContent = Effect.fnUntraced(function* (pipeline: Pipeline, entry: NodeEntry, reading: LocalTree.Reading) {
@@ -112,19 +109,15 @@ export const restore = Effect.fn("Restore.restore")(function* (snapshot: Snapsho
   const prefix = path === "" ? "" : `${path}/`
 
   const found = yield* List.at(options.vault, snapshot, path)
-  const entries: Stream.Stream<KeyedEntry, TreeError> =
+  const items: Stream.Stream<Salvage.Item, TreeError> =
     found._tag === "File"
-      ? Stream.succeed([path, found.entry])
-      : Stream.filter(snapshot.scan(Folder.below(path)), ([, entry]) => entry.tombstone === undefined)
+      ? Stream.succeed({ _tag: "Entry", keyed: [path, found.entry] })
+      : Salvage.scan(snapshot, Folder.below(path))
+  const entries = Stream.filterMap(items, (item) =>
+    item._tag === "Entry" && item.keyed[1].tombstone === undefined ? Option.some(item.keyed) : Option.none()
+  )
   const name = path.slice(path.lastIndexOf("/") + 1)
   const relative = (key: string) => (found._tag === "File" ? name : key.slice(prefix.length))
-
-  // every node is read before anything is written
-  yield* progress.phase("reading the tree")
-  const total = yield* Stream.runFold(entries, { files: 0, bytes: 0 }, (sum, [key, entry]) =>
-    key.endsWith("/") ? sum : { files: sum.files + 1, bytes: sum.bytes + Number(entry.content?.size ?? 0n) }
-  )
-  yield* progress.phase("restoring", total)
 
   const made = yield* Effect.isFailure(tree.resolve(options.directory))
   const result = { files: 0, bytes: 0, unchanged: 0, problems: { damaged: 0, skipped: 0, metadata: 0 } }
@@ -133,6 +126,24 @@ export const restore = Effect.fn("Restore.restore")(function* (snapshot: Snapsho
       result.problems[kind] += 1
       return options.onProblem?.({ kind, path: LocalPath.display(key), detail }) ?? Effect.void
     })
+
+  // every node is read before anything is written
+  yield* progress.phase("reading the tree")
+  const total = { files: 0, bytes: 0 }
+  yield* Stream.runForEach(items, (item) => {
+    if (item._tag === "Lost") {
+      const until = item.until === undefined ? "the end" : LocalPath.display(item.until)
+      const detail = `everything from here up to ${until} cannot be read: ${item.error.message}`
+      return problem("damaged", item.from === "" ? path : item.from, detail)
+    }
+    const [key, entry] = item.keyed
+    if (!key.endsWith("/") && entry.tombstone === undefined) {
+      total.files += 1
+      total.bytes += Number(entry.content?.size ?? 0n)
+    }
+    return Effect.void
+  })
+  yield* progress.phase("restoring", total)
   if (dryRun) return { ...result, files: total.files, bytes: total.bytes } satisfies Result
 
   const target = yield* tree.openTarget(options.directory, { allowSetuid: options.allowSetuid })
@@ -172,20 +183,31 @@ export const restore = Effect.fn("Restore.restore")(function* (snapshot: Snapsho
       if (same && mtimeIs) return yield* kept
     }
     if (there !== undefined && !overwrite) return yield* differs(key)
-    const content = FileExport.exportFile(pipeline, entry).pipe(
-      Stream.tap((bytes) => progress.step({ bytes: bytes.length }))
-    )
+    // a file of one leaf needs no stream, whose set-up would be most of a small file's cost
+    const content =
+      entry.content?.structural === "leaf"
+        ? yield* pipeline.readLeaf(entry)
+        : Stream.tap(FileExport.exportFile(pipeline, entry), (bytes) => progress.step({ bytes: bytes.length }))
+    if (content instanceof Uint8Array) yield* progress.step({ bytes: content.length })
     yield* Effect.flatMap(target.writeFile(at, content, { ...wanted, overwrite }), noted(key))
     yield* wrote(Number(size))
   })
 
+  /** Keys of directories that are there now, and wait for their metadata. */
+  const reached = new Set<string>()
+
   const restoreOne = Effect.fnUntraced(function* ([key, entry]: KeyedEntry) {
     const own = relative(key)
-    const isDirectory = own.endsWith("/")
+    // the restored folder itself is the directory that is restored into
+    const isDirectory = own === "" || own.endsWith("/")
     const components = own === "" ? [] : (isDirectory ? own.slice(0, -1) : own).split("/")
     const bad = components.map(LocalPath.componentProblem).find((found) => found !== undefined)
     if (bad !== undefined) return yield* problem("skipped", key, `its path has ${bad}`)
-    if (isDirectory) return yield* target.ensureDirectory(components)
+    if (isDirectory) {
+      yield* target.ensureDirectory(components)
+      reached.add(key)
+      return
+    }
     const kind = entry.semantic?.unix?.fileType ?? "regular"
     if (kind === "symlink") yield* restoreLink(key, components, entry)
     else if (kind === "regular") yield* restoreRegular(key, components, entry)
@@ -198,7 +220,7 @@ export const restore = Effect.fn("Restore.restore")(function* (snapshot: Snapsho
       Effect.catchAll((error): Effect.Effect<void, LocalTree.LocalTreeError | TreeError> => {
         if (error._tag === "LocalTreeError")
           return error.reason === "Full" ? Effect.fail(error) : problem("skipped", keyed[0], error.detail)
-        return isDamage(error) ? problem("damaged", keyed[0], error.message) : Effect.fail(error)
+        return Salvage.isDamage(error) ? problem("damaged", keyed[0], error.message) : Effect.fail(error)
       })
     )
 
@@ -227,7 +249,7 @@ export const restore = Effect.fn("Restore.restore")(function* (snapshot: Snapsho
         yield* Effect.forEach(items, guarded, { concurrency: 8, discard: true })
         for (const [key, entry] of items) {
           yield* close(key)
-          if (key.endsWith("/")) open.push({ key, entry })
+          if (reached.delete(key)) open.push({ key, entry })
         }
       })
     )

@@ -72,6 +72,20 @@ export interface Scan {
   readonly problems: number
 }
 
+/** A file of at most so many bytes is read into memory. */
+const inMemory = 1024n * 1024n
+
+/** Batches of about 1 MiB of one larger file that are sealed and stored at once, with several files beside each other. */
+const batchesInFlight = 2
+
+const readAll = Effect.fnUntraced(function* (reading: LocalTree.Reading) {
+  const first = yield* reading.next
+  if (first === undefined) return new Uint8Array(0)
+  const buffers = [first]
+  for (let next = yield* reading.next; next !== undefined; next = yield* reading.next) buffers.push(next)
+  return buffers.length === 1 ? first : Bytes.concat(...buffers)
+})
+
 /** How often a file is read again when it changed while it was read. */
 const rereads = 1
 
@@ -106,7 +120,12 @@ export const scan = Effect.fn("Scan.scan")(function* (pipeline: Pipeline, option
   const unreadable = (error: LocalTree.LocalTreeError) =>
     new SourceUnreadable({
       path: options.path,
-      reason: error.reason === "NotFound" || error.reason === "Denied" ? error.reason : "Unavailable",
+      reason:
+        error.reason === "NotFound" || error.reason === "Denied"
+          ? error.reason
+          : error.reason === "Unsupported"
+            ? "NotASource"
+            : "Unavailable",
       detail: error.reason === "NotFound" ? "there is no such file or folder" : error.detail
     })
   const root = yield* Effect.mapError(tree.resolve(options.path), unreadable)
@@ -143,12 +162,21 @@ export const scan = Effect.fn("Scan.scan")(function* (pipeline: Pipeline, option
       const read = yield* Effect.scoped(
         Effect.gen(function* () {
           const reading = yield* tree.open(item.path, attempt === 0 ? { expect: item.status } : {})
-          const entry = yield* FileImport.importFile(pipeline, sealer, reading.content)
+          const entry =
+            reading.before.size <= inMemory
+              ? yield* FileImport.importBytes(pipeline, sealer, yield* readAll(reading))
+              : yield* FileImport.importFile(pipeline, sealer, reading.content, { concurrency: batchesInFlight })
           const after = yield* reading.after
           return { entry, before: reading.before, steady: LocalTree.unchanged(reading.before, after) }
         })
+      ).pipe(
+        // another file took the name since it was listed, as editors save: that one is read
+        Effect.catchIf(
+          (error) => error._tag === "LocalTreeError" && error.reason === "Vanished" && attempt < rereads,
+          () => Effect.succeed(undefined)
+        )
       )
-      if (!read.steady && attempt < rereads) continue
+      if (read === undefined || (!read.steady && attempt < rereads)) continue
       if (!read.steady) yield* problem({ display: item.display, detail: "changed while it was read" })
       yield* Ref.update(counts, (c) => ({
         ...c,
@@ -177,18 +205,22 @@ export const scan = Effect.fn("Scan.scan")(function* (pipeline: Pipeline, option
   const entryOf = (item: Walk.Found, was: NodeEntry | undefined): Effect.Effect<KeyedEntry | undefined, Failures> => {
     if (was !== undefined && previous !== undefined && FileMetadata.isUnchanged(was, item.status, previous.scannedAt))
       return Effect.succeed([item.key, was])
-    return Effect.matchEffect(importItem(item), {
-      onSuccess: (entry) => Effect.succeed<KeyedEntry>([item.key, entry]),
-      onFailure: (error) =>
-        error._tag !== "LocalTreeError"
-          ? Effect.fail(error)
-          : Effect.as(
-              problem({ display: item.display, detail: error.detail }),
-              error.reason === "NotFound" || error.reason === "Vanished" || was === undefined
-                ? undefined
-                : ([item.key, was] as const)
-            )
-    })
+    const instead = (error: LocalTree.LocalTreeError): Effect.Effect<KeyedEntry | undefined, SourceUnreadable> => {
+      // a source that is one file: there is nothing else to publish
+      if (item.path === root.path && was === undefined) return unreadable(error)
+      const isGone = error.reason === "NotFound" || error.reason === "Vanished"
+      return Effect.as(
+        problem({ display: item.display, detail: error.detail }),
+        isGone || was === undefined ? undefined : ([item.key, was] as const)
+      )
+    }
+    return importItem(item).pipe(
+      Effect.map((entry): KeyedEntry => [item.key, entry]),
+      Effect.catchAll(
+        (error): Effect.Effect<KeyedEntry | undefined, Failures> =>
+          error._tag === "LocalTreeError" ? instead(error) : Effect.fail(error)
+      )
+    )
   }
 
   const tally = (entries: ReadonlyArray<KeyedEntry>) =>
@@ -212,12 +244,20 @@ export const scan = Effect.fn("Scan.scan")(function* (pipeline: Pipeline, option
   const builder = TreeBuilder.make(pipeline, { kind: "namespace", mask: TreeBuilder.defaultMask })
   const before = yield* previousEntries(pipeline, previous?.root)
 
+  const keep = (entries: ReadonlyArray<KeyedEntry>) => Effect.zipRight(builder.pushAll(entries), tally(entries))
+
   yield* Walk.walk(tree, { root, folder, selection: options.selection }).pipe(
+    Stream.mapError(unreadable),
     Stream.rechunk(batch),
     Stream.chunks,
     Stream.runForEach(
       Effect.fnUntraced(function* (items) {
-        const jobs: Array<Effect.Effect<KeyedEntry | undefined, Failures>> = []
+        let jobs: Array<Effect.Effect<KeyedEntry | undefined, Failures>> = []
+        const finishJobs = Effect.suspend(() => {
+          const due = jobs
+          jobs = []
+          return Effect.forEach(due, (job) => job, { concurrency: options.concurrency ?? 8 })
+        }).pipe(Effect.flatMap((made) => keep(made.filter((keyed) => keyed !== undefined))))
         for (const item of items) {
           switch (item._tag) {
             case "Found": {
@@ -227,8 +267,9 @@ export const scan = Effect.fn("Scan.scan")(function* (pipeline: Pipeline, option
             }
             case "Unreadable": {
               if (item.problem !== undefined) yield* problem(item.problem)
+              yield* finishJobs
               // what is not seen is not deleted: its last state stays
-              for (const keyed of yield* before.under(item.key)) jobs.push(Effect.succeed(keyed))
+              yield* before.under(item.key, keep)
               break
             }
             case "LeftOut":
@@ -238,13 +279,18 @@ export const scan = Effect.fn("Scan.scan")(function* (pipeline: Pipeline, option
               yield* problem(item.problem)
           }
         }
-        const made = yield* Effect.forEach(jobs, (job) => job, { concurrency: options.concurrency ?? 8 })
-        const entries = made.filter((keyed) => keyed !== undefined)
-        yield* builder.pushAll(entries)
-        yield* tally(entries)
+        yield* finishJobs
       })
     )
   )
+  // a disk that was pulled out looks as if everything in it had been deleted
+  const still = yield* Effect.mapError(tree.resolve(options.path), unreadable)
+  if (root.status.kind === "directory" && !LocalTree.sameFile(still.status, root.status))
+    return yield* new SourceUnreadable({
+      path: options.path,
+      reason: "Unavailable",
+      detail: "something else took its place while it was read"
+    })
   const finished = yield* builder.finish
   const result: Scan = {
     ...(yield* Ref.get(counts)),
@@ -254,7 +300,7 @@ export const scan = Effect.fn("Scan.scan")(function* (pipeline: Pipeline, option
   return result
 }, Effect.scoped)
 
-type Failures = TreeError | Sealer.SealError
+type Failures = SourceUnreadable | TreeError | Sealer.SealError
 
 /** The previous scan's entries, asked for in ascending order. */
 const previousEntries = Effect.fnUntraced(function* (pipeline: Pipeline, root: TreeReader.Root | undefined) {
@@ -271,16 +317,22 @@ const previousEntries = Effect.fnUntraced(function* (pipeline: Pipeline, root: T
       const found = yield* next
       return found !== undefined && found[0] === key ? found[1] : undefined
     }),
-    /** The entry at `key`, or all from it on that begin with it when it ends in a slash. */
-    under: Effect.fnUntraced(function* (key: string) {
+    /** Gives the entry at `key`, or all that begin with it when it ends in a slash, to `keep` in portions. */
+    under: Effect.fnUntraced(function* (
+      key: string,
+      keep: (entries: ReadonlyArray<KeyedEntry>) => Effect.Effect<void, TreeError>
+    ) {
       yield* seek(key)
-      const kept: Array<KeyedEntry> = []
       const belongs = (found: string) => (key.endsWith("/") ? found.startsWith(key) : found === key)
+      let kept: Array<KeyedEntry> = []
       for (let at = yield* next; at !== undefined && belongs(at[0]); at = yield* next) {
         kept.push(at)
         cursor.advance()
+        if (kept.length < batch) continue
+        yield* keep(kept)
+        kept = []
       }
-      return kept
+      yield* keep(kept)
     })
   }
 })

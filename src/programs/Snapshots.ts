@@ -4,12 +4,14 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
+import * as Bytes from "../schema/Bytes.ts"
 import * as Hash from "../schema/Hash.ts"
 import * as TransparentNode from "../schema/TransparentNode.ts"
 import type { SnapshotSelector } from "../schema/VaultRef.ts"
 import * as Head from "./Head.ts"
-import type { Vault } from "./Vault.ts"
+import type { Readable } from "./Vault.ts"
 
 /** A reference names no snapshot, or more than one. @since 0.1.0 @category errors */
 export class NoSuchSnapshot extends Schema.TaggedError<NoSuchSnapshot>()("NoSuchSnapshot", {
@@ -37,28 +39,53 @@ const millis = (key: string): number | undefined => {
   return nanos === undefined ? undefined : Number(nanos / 1_000_000n)
 }
 
+/** The first of `entries` whose node can be read; those before it are passed over, as each is named by others too. */
+const firstReadable = Effect.fnUntraced(function* (
+  vault: Readable,
+  entries: ReadonlyArray<TransparentNode.HistoryEntry>
+) {
+  for (const { hash } of entries) {
+    const read = yield* Effect.either(Head.read(vault, hash))
+    if (Either.isRight(read)) return read.right
+    const { _tag, reason } = read.left
+    // nothing is lost: what cannot be read stays listed, and whoever asks for it is told why
+    if (_tag === "BlobStoreError" && reason !== "Missing" && reason !== "Damaged") return yield* Effect.fail(read.left)
+  }
+  return undefined
+})
+
 /**
  * Every snapshot that `head` reaches, oldest first and itself last; beyond the inline history through the nodes it names.
+ *
+ * A node that is damaged hides at most what nothing else names: one more snapshot before it.
  *
  * @since 0.1.0
  * @category programs
  */
-export const all = Effect.fn("Snapshots.all")(function* (vault: Vault, head: Head.Published) {
-  let oldest: Head.Published = head
-  let older = TransparentNode.chronological(oldest.node.history)
+export const all = Effect.fn("Snapshots.all")(function* (vault: Readable, head: Head.Published) {
+  // hashes that were met are never followed again, so that the walk ends whatever the nodes say
+  const seen = new Set([Hash.toHex(head.hash)])
+  const unseen = (node: TransparentNode.TransparentNode) =>
+    TransparentNode.chronological(node.history).filter((entry) => {
+      const hash = Hash.toHex(entry.hash)
+      return !seen.has(hash) && seen.add(hash)
+    })
+  let older = unseen(head.node)
   // each snapshot but the last, with the time at which the next one took its place
   let chain: ReadonlyArray<TransparentNode.HistoryEntry> = older
-  const seen = new Set(chain.map((entry) => Hash.toHex(entry.hash)))
-  while (older[0] !== undefined) {
-    oldest = yield* Head.read(vault, older[0].hash)
-    older = TransparentNode.chronological(oldest.node.history).filter((entry) => !seen.has(Hash.toHex(entry.hash)))
-    for (const entry of older) seen.add(Hash.toHex(entry.hash))
+  let oldest: Head.Published | undefined = head
+  while (older.length > 0) {
+    oldest = yield* firstReadable(vault, older)
+    older = oldest === undefined ? [] : unseen(oldest.node)
     chain = [...older, ...chain]
   }
+  const first = chain[0]
+  const isFirst = first !== undefined && oldest !== undefined && Bytes.equals(first.hash, oldest.hash)
+  const begun = oldest !== undefined && isFirst ? TransparentNode.publishedAt(oldest.node) : undefined
   const infos: Array<Info> = chain.map((entry, index) => ({
     number: index + 1,
     id: entry.hash,
-    publishedAt: index === 0 ? TransparentNode.publishedAt(oldest.node) : millis(chain[index - 1]!.key)
+    publishedAt: index === 0 ? begun : millis(chain[index - 1]!.key)
   }))
   const before = chain[chain.length - 1]
   infos.push({
@@ -76,7 +103,7 @@ export const all = Effect.fn("Snapshots.all")(function* (vault: Vault, head: Hea
  * @category programs
  */
 export const resolve = Effect.fn("Snapshots.resolve")(function* (
-  vault: Vault,
+  vault: Readable,
   selector: SnapshotSelector,
   endOf: (at: Extract<SnapshotSelector, { readonly _tag: "At" }>) => number
 ) {

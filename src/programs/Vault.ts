@@ -50,25 +50,32 @@ export class VaultLocked extends Schema.TaggedError<VaultLocked>()("VaultLocked"
   }
 }
 
-/** @since 0.1.0 @category models */
-export interface Vault {
+/** A vault that can be read: this device's own, or a peer's. @since 0.1.0 @category models */
+export interface Readable {
   readonly name: string
   readonly id: VaultId
+  /** Where its device publishes. */
+  readonly streamKey: StreamKey
+  readonly identities: ReadonlyArray<Redacted.Redacted<string>>
+  /** Where content, tree and published nodes are kept. */
+  readonly blobs: BlobStore.Service
+  readonly registry: Registry.Service
+  readonly primitives: Primitives
+  /** Reads its trees, over one shared node cache. */
+  readonly pipeline: Pipeline.Pipeline
+}
+
+/** A vault of this device, which can be published to. @since 0.1.0 @category models */
+export interface Vault extends Readable {
   /** Keys and pipelines of its trees. */
   readonly context: TraversalContext.TraversalContext
   /** The secret that names it; never used to encrypt. */
   readonly recoverySecret: Redacted.Redacted<Uint8Array>
   readonly device: Keyring.DeviceKeys
-  /** Where this device publishes. */
-  readonly streamKey: StreamKey
   /** Whom a published node is sealed for. */
   readonly recipients: ReadonlyArray<string>
-  readonly identities: ReadonlyArray<Redacted.Redacted<string>>
-  readonly blobs: BlobStore.Service
-  readonly registry: Registry.Service
-  readonly primitives: Primitives
-  /** Reads and writes its trees, over one shared node cache. */
-  readonly pipeline: Pipeline.Pipeline
+  /** Further stores that get a copy of each published node, and nothing else (docs/format/node.md §1.6). */
+  readonly metaTargets: ReadonlyArray<BlobStore.Service>
 }
 
 /** What opening a vault needs. @since 0.1.0 @category models */
@@ -108,6 +115,7 @@ const fromKeys = Effect.fnUntraced(function* (name: string, device: Keyring.Devi
     recipients: recovery === undefined ? [device.recipient] : [device.recipient, recovery.recipient],
     identities: [device.identity],
     blobs,
+    metaTargets: [],
     registry,
     primitives,
     pipeline: Pipeline.make({ primitives, blobs, context, cache: NodeCache.make() })
@@ -148,7 +156,7 @@ export const ensure = Effect.fn("Vault.ensure")(function* (name: string) {
 })
 
 /** The tree under `root` in the vault's context; nothing for a tree without entries. @since 0.1.0 @category constructors */
-export const snapshot = (vault: Vault, root: TreeReader.Root | undefined): Snapshot.Snapshot =>
+export const snapshot = (vault: Pick<Readable, "pipeline">, root: TreeReader.Root | undefined): Snapshot.Snapshot =>
   Snapshot.make({ ...(root ?? { hash: Hash.zero }), kind: "namespace", pipeline: vault.pipeline })
 
 /** The root that a record names in hex. @since 0.1.0 @category conversions */

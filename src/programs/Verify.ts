@@ -13,7 +13,7 @@ import type { TreeError } from "../fs5/TreeError.ts"
 import type * as TreeReader from "../fs5/TreeReader.ts"
 import * as TreeWalk from "../fs5/TreeWalk.ts"
 import * as Hash from "../schema/Hash.ts"
-import type { EnvelopeError } from "../services/Envelope.ts"
+import type { BlobStoreError } from "../services/BlobStore.ts"
 import * as Progress from "../services/Progress.ts"
 import * as VaultState from "../services/VaultState.ts"
 import * as Head from "./Head.ts"
@@ -49,8 +49,12 @@ export interface Result {
   readonly damaged: number
 }
 
-const isDamage = (error: TreeError | Head.HeadError | EnvelopeError): boolean =>
+const isDamage = (error: TreeError | Head.HeadError): boolean =>
   error._tag !== "BlobStoreError" || error.reason === "Missing" || error.reason === "Damaged"
+
+/** Whether the head's blob has rotted; one that belongs to somebody else, or was rolled back, is another matter. */
+const isDamagedHead = (error: BlobStoreError | Head.HeadError): boolean =>
+  error.reason === "Missing" || error.reason === "Damaged"
 
 /**
  * Reads every snapshot, node and blob once, checks all hashes down to the plaintext, and tells each damage; a store that
@@ -59,7 +63,7 @@ const isDamage = (error: TreeError | Head.HeadError | EnvelopeError): boolean =>
  * @since 0.1.0
  * @category programs
  */
-export const verify = Effect.fn("Verify.verify")(function* (vault: Vault.Vault, options: Options = {}) {
+export const verify = Effect.fn("Verify.verify")(function* (vault: Vault.Readable, options: Options = {}) {
   const progress = yield* Progress.Progress
   const state = yield* VaultState.VaultState
   const counts = { snapshots: 0, nodes: 0, blobs: 0, unread: 0, bytes: 0, damaged: 0 }
@@ -68,7 +72,7 @@ export const verify = Effect.fn("Verify.verify")(function* (vault: Vault.Vault, 
   const pipeline = Pipeline.make({
     primitives: vault.primitives,
     blobs: vault.blobs,
-    context: vault.context,
+    context: vault.pipeline.context,
     cache: NodeCache.make({ capacity: 0 })
   })
 
@@ -119,7 +123,7 @@ export const verify = Effect.fn("Verify.verify")(function* (vault: Vault.Vault, 
     })
 
   const tree = (root: TreeReader.Root | undefined, at: string) =>
-    root === undefined
+    root === undefined || seen.has(Hash.toHex(root.hash))
       ? Effect.void
       : TreeWalk.inspect(pipeline, root, { skip: (hash) => seen.has(Hash.toHex(hash)) }).pipe(
           Stream.mapEffect(reached(at), { concurrency: 8, unordered: true }),
@@ -127,7 +131,16 @@ export const verify = Effect.fn("Verify.verify")(function* (vault: Vault.Vault, 
         )
 
   yield* progress.phase("verifying")
-  const head = yield* Head.newest(vault)
+  const head = yield* Head.newest(vault).pipe(
+    Effect.catchIf(
+      (error) => (error._tag === "BlobStoreError" || error._tag === "HeadError") && isDamagedHead(error),
+      (error) => {
+        counts.snapshots += 1
+        const hash = error._tag === "HeadError" ? error.node : error._tag === "BlobStoreError" ? error.blob : ""
+        return Effect.as(damage({ kind: "snapshot", hash, at: "the head:", detail: error.message }), undefined)
+      }
+    )
+  )
   const snapshots = head === undefined ? [] : yield* Snapshots.all(vault, head)
   for (const info of [...snapshots].reverse()) {
     counts.snapshots += 1

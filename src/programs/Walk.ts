@@ -10,7 +10,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Bytes from "../schema/Bytes.ts"
 import * as LocalPath from "../schema/LocalPath.ts"
-import type * as LocalTree from "../services/LocalTree.ts"
+import * as LocalTree from "../services/LocalTree.ts"
 import type { Selection } from "../services/VaultState.ts"
 import * as Folder from "./Folder.ts"
 import * as SourceFilter from "./SourceFilter.ts"
@@ -77,12 +77,13 @@ const holdsData = (status: LocalTree.FileStatus): boolean =>
 
 /**
  * Everything the selection takes, each directory before what is in it, keys ascending by UTF-8 bytes; memory is bounded by
- * the largest directory on the way down.
+ * the largest directory on the way down. Fails when the root itself is gone or must not be read, so that this never looks
+ * like an empty source.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const walk = (tree: LocalTree.Service, options: Options): Stream.Stream<Item> => {
+export const walk = (tree: LocalTree.Service, options: Options): Stream.Stream<Item, LocalTree.LocalTreeError> => {
   const { folder, root, selection } = options
 
   const text = (path: LocalPath.LocalPath, name: string) =>
@@ -157,6 +158,14 @@ export const walk = (tree: LocalTree.Service, options: Options): Stream.Stream<I
     return pending.sort(([a], [b]) => Bytes.compareUtf8(a, b)).map(([, one]) => one)
   })
 
+  const isCache = (path: LocalPath.LocalPath) =>
+    new LocalTree.LocalTreeError({
+      reason: "Unsupported",
+      path: LocalPath.display(path),
+      operation: "back up",
+      detail: "it is marked as a cache (CACHEDIR.TAG); --include-caches takes it all the same"
+    })
+
   if (root.status.kind !== "directory")
     return Stream.succeed({
       _tag: "Found",
@@ -205,13 +214,17 @@ export const walk = (tree: LocalTree.Service, options: Options): Stream.Stream<I
           continue
         }
         const { descend, item } = one
+        const isRoot = item === top
         const inside = yield* Effect.either(list(descend))
         if (Either.isLeft(inside)) {
           const { detail, reason } = inside.left
-          if (reason === "NotFound" || reason === "Vanished") continue
-          const key = item._tag === "Found" ? item.key : ""
-          out.push({ _tag: "Unreadable", key, problem: { display: LocalPath.display(descend.path), detail } })
-        } else if (inside.right !== undefined) {
+          if (isRoot) return yield* inside.left
+          const problem = { display: LocalPath.display(descend.path), detail }
+          if (reason === "NotFound" || reason === "Vanished") out.push({ _tag: "Skipped", problem })
+          else out.push({ _tag: "Unreadable", key: `${descend.key}/`, problem })
+        } else if (inside.right === undefined) {
+          if (isRoot) return yield* isCache(descend.path)
+        } else {
           // the vault's top has no entry of its own
           if (item._tag === "Found" && item.key !== "/") out.push(item)
           frames.push({ items: inside.right, next: 0 })

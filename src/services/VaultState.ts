@@ -76,13 +76,50 @@ export class SourceRecord extends Schema.Class<SourceRecord>("SourceRecord")({
   scannedAt: Schema.Number,
   files: Schema.Number,
   /** The files' total size in bytes. */
-  bytes: Schema.Number
+  bytes: Schema.Number,
+  /** Keys of conflict copies that the publication made. */
+  conflicts: Schema.optional(Schema.Array(Schema.String))
 }) {}
+
+/** Another device's vault that is attached read-only. @since 0.1.0 @category models */
+export class Peer extends Schema.Class<Peer>("Peer")({
+  /** The folder that holds its blobs and registry entries, as s5-rs lays them out. */
+  store: Schema.String,
+  /** The public key its device publishes under, in hex. */
+  device: HashText,
+  /** In hex. */
+  vaultId: Schema.String.pipe(Schema.pattern(/^[0-9a-f]{32}$/)),
+  /** The path of an age identity file that opens it. */
+  identity: Schema.String
+}) {}
+
+/** Something that has to be done after a publication, and is tried until it is. @since 0.1.0 @category models */
+export const Todo = Schema.Union(
+  /** The published node, by its hash in hex, is not in the meta target `store` yet. */
+  Schema.TaggedStruct("Mirror", { store: Schema.String, node: HashText }),
+  /** The vault's recovery entry, which names this device, may not be written yet (docs/format/node.md §1.8). */
+  Schema.TaggedStruct("RecoveryEntry", {})
+)
+
+/** @since 0.1.0 @category models */
+export type Todo = typeof Todo.Type
 
 /** @since 0.1.0 @category models */
 export interface Service {
   /** The names of the vaults this device has, in order. */
   readonly vaults: Effect.Effect<ReadonlyArray<string>, VaultStateError>
+  /** The attached vaults of other devices by name, in order. */
+  readonly peers: Effect.Effect<ReadonlyArray<readonly [name: string, peer: Peer]>, VaultStateError>
+  /** The attached vault of that name. */
+  readonly peer: (name: string) => Effect.Effect<Peer | undefined, VaultStateError>
+  /** Keeps an attachment: `false` when the name has one already, which stays. */
+  readonly createPeer: (name: string, peer: Peer) => Effect.Effect<boolean, VaultStateError>
+  /** The highest revision that was ever seen under the name; 0 for none. */
+  readonly seen: (name: string) => Effect.Effect<bigint, VaultStateError>
+  /** Remembers a revision; a higher one that is there stays. */
+  readonly saveSeen: (name: string, revision: bigint) => Effect.Effect<void, VaultStateError>
+  /** Takes a lower revision for the highest one seen, as its owner asked for. */
+  readonly forgetSeen: (name: string) => Effect.Effect<void, VaultStateError>
   /** The vault's own transparent node, sealed for this device (docs/format/node.md §0.4), or nothing. */
   readonly keys: (vault: string) => Effect.Effect<Uint8Array | undefined, VaultStateError>
   /** Keeps a new vault's sealed node: `false` when the vault has one already, which stays. */
@@ -103,6 +140,16 @@ export interface Service {
   readonly intents: (vault: string, folder: string) => Effect.Effect<ReadonlyArray<SourceRecord>, VaultStateError>
   /** Keeps, durably, what is about to be published. */
   readonly intend: (vault: string, folder: string, intent: SourceRecord) => Effect.Effect<void, VaultStateError>
+  /** The sealed bytes of the node that this device published last, or nothing. */
+  readonly lastNode: (vault: string) => Effect.Effect<Uint8Array | undefined, VaultStateError>
+  /** Keeps them, so that what was published can be merged again when the head is lost. */
+  readonly saveLastNode: (vault: string, sealed: Uint8Array) => Effect.Effect<void, VaultStateError>
+  /** What is still to be done for the vault. */
+  readonly todos: (vault: string) => Effect.Effect<ReadonlyArray<Todo>, VaultStateError>
+  /** Keeps, durably, what is to be done. */
+  readonly addTodo: (vault: string, todo: Todo) => Effect.Effect<void, VaultStateError>
+  /** Forgets what was done. */
+  readonly removeTodo: (vault: string, todo: Todo) => Effect.Effect<void, VaultStateError>
   /** Forgets an intent. */
   readonly forgetIntent: (vault: string, folder: string, intent: SourceRecord) => Effect.Effect<void, VaultStateError>
 }

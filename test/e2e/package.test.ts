@@ -1,0 +1,48 @@
+import { execFileSync } from "node:child_process"
+import { join } from "node:path"
+import * as Schema from "effect/Schema"
+import { expect, it } from "vitest"
+import * as Cairn from "./cairn.ts"
+
+const File = Schema.Struct({ path: Schema.String, mode: Schema.Number })
+const decodePacked = Schema.decodeUnknownSync(
+  Schema.parseJson(Schema.Tuple(Schema.Struct({ files: Schema.Array(File) })))
+)
+
+it("the package holds the binary and the library, and its names resolve to what was built", () => {
+  execFileSync(process.execPath, [join(Cairn.repository, "scripts/build.mjs")])
+  const [packed] = decodePacked(
+    execFileSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], {
+      cwd: Cairn.repository,
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"]
+    })
+  )
+  const modes = new Map(packed.files.map(({ mode, path }) => [path, mode]))
+  expect((modes.get("bin/cairn.js") ?? 0) & 0o111).toBe(0o111)
+  for (const path of [
+    "dist/Main.js",
+    "dist/lib/index.js",
+    "dist/lib/index.d.ts",
+    "dist/lib/fs5/Chunker.js",
+    "README.md"
+  ])
+    expect([...modes.keys()], path).toContain(path)
+  expect([...modes.keys()].filter((path) => /^(test|bench|node_modules|\.)/.test(path))).toEqual([])
+
+  // a package may import itself by name, by the same table as everybody else
+  const program = `
+    const all = await import("cairn-vault")
+    const chunker = await import("cairn-vault/fs5/Chunker")
+    const publish = await import("cairn-vault/programs/Publish")
+    console.log(JSON.stringify([all.Chunker === chunker, publish.maxAttempts, import.meta.resolve("cairn-vault/fs5/Chunker")]))`
+  const printed = execFileSync(process.execPath, ["--input-type=module", "-e", program], {
+    cwd: Cairn.repository,
+    encoding: "utf8"
+  })
+  expect(JSON.parse(printed)).toEqual([
+    true,
+    16,
+    new URL("dist/lib/fs5/Chunker.js", `file://${Cairn.repository}/`).href
+  ])
+})

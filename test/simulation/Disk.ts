@@ -1,0 +1,194 @@
+/** A disk as an object store: what was put is there at once and durable later, and a power cut shows the difference. */
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Stream from "effect/Stream"
+import * as ObjectStore from "../../src/services/ObjectStore.ts"
+import type { Dice } from "./Dice.ts"
+import type { Process, Wire } from "./Process.ts"
+
+interface Cell {
+  /** What readers see, nothing when it was removed. */
+  current: Uint8Array | undefined
+  /** What a power cut leaves. */
+  durable: Uint8Array | undefined
+  /** What readers saw before, and until when; newest last. */
+  readonly past: Array<{ readonly until: number; readonly bytes: Uint8Array | undefined }>
+}
+
+/** Known bugs of disks and of programs that use them. */
+export interface Bugs {
+  /** An object is emptied, and then written. */
+  readonly truncateThenWrite?: boolean
+  /** What was found here, written by somebody else, is taken for durable. */
+  readonly trustsFound?: boolean
+}
+
+const none: Uint8Array = new Uint8Array(0)
+
+/** The disk itself. */
+export class Disk {
+  readonly #cells = new Map<string, Cell>()
+  /** Told of every object that `create` made. */
+  onCreate: (path: string, bytes: Uint8Array, by: Process) => void = () => {}
+
+  /** The bytes at `path` that a power cut would leave. */
+  durable(path: string): Uint8Array | undefined {
+    return this.#cells.get(path)?.durable
+  }
+
+  current(path: string): Uint8Array | undefined {
+    return this.#cells.get(path)?.current
+  }
+
+  /** The bytes at `path` as they were at `time`. */
+  asOf(path: string, time: number): Uint8Array | undefined {
+    const cell = this.#cells.get(path)
+    const was = cell?.past.find(({ until }) => until > time)
+    return was === undefined ? cell?.current : was.bytes
+  }
+
+  get paths(): ReadonlyArray<string> {
+    return [...this.#cells].flatMap(([path, cell]) => (cell.current === undefined ? [] : [path]))
+  }
+
+  write(path: string, bytes: Uint8Array | undefined, now: number): void {
+    let cell = this.#cells.get(path)
+    if (cell === undefined) {
+      cell = { current: undefined, durable: undefined, past: [] }
+      this.#cells.set(path, cell)
+    }
+    cell.past.push({ until: now, bytes: cell.current })
+    cell.current = bytes
+  }
+
+  /** Makes what is at `path` durable, as it is now. */
+  secure(path: string): void {
+    const cell = this.#cells.get(path)
+    if (cell !== undefined) cell.durable = cell.current
+  }
+
+  /** Whatever was not durable is gone, or made it by chance, or left an empty file where there was none before. */
+  cut(dice: Dice): void {
+    for (const cell of this.#cells.values()) {
+      if (cell.current === cell.durable) continue
+      const luck = dice.below(4)
+      if (luck === 0) cell.durable = cell.current
+      else if (luck === 1 && cell.durable === undefined) cell.durable = none
+      cell.current = cell.durable
+    }
+  }
+
+  /** Everything as one process sees it, every operation being a call over the wire. */
+  opened(options: {
+    readonly name: string
+    readonly wire: Wire
+    readonly process: Process
+    readonly isShared: boolean
+    readonly bugs: Bugs
+  }): ObjectStore.Service {
+    const { bugs, isShared, name, process, wire } = options
+    let touched = new Set<string>()
+
+    const call = <A>(
+      operation: string,
+      path: string,
+      apply: (back: number) => Either.Either<A, ObjectStore.ObjectStoreError>,
+      about: { readonly isRead?: boolean; readonly show?: (value: A) => string } = {}
+    ) =>
+      wire.call({
+        process,
+        label: `${name} ${operation} ${short(path)}`,
+        isShared,
+        apply,
+        refused: (detail) => failed("Unavailable", operation, path, detail),
+        ...about
+      })
+    const failed = (reason: ObjectStore.ObjectStoreError["reason"], operation: string, path: string, detail: string) =>
+      new ObjectStore.ObjectStoreError({ reason, store: name, operation, path, detail })
+    const seen = (path: string, back: number) =>
+      back === 0 ? this.current(path) : this.asOf(path, wire.now - back)
+    const written = (path: string, bytes: Uint8Array | undefined) => {
+      this.write(path, bytes, wire.now)
+      touched.add(path)
+      return Either.void
+    }
+    const put: ObjectStore.Service["put"] = (path, bytes) =>
+      call("put", path, () => written(path, new Uint8Array(bytes)))
+
+    return {
+      name,
+      features: { caseSensitive: true, recommendedMaxDirSize: Number.POSITIVE_INFINITY },
+      put:
+        bugs.truncateThenWrite === true
+          ? (path, bytes) =>
+              Effect.zipRight(
+                call("truncate", path, () => written(path, none)),
+                put(path, bytes)
+              )
+          : put,
+      create: (path, bytes) =>
+        call(
+          "create",
+          path,
+          () => {
+            if (this.current(path) !== undefined) return Either.right(false)
+            this.write(path, new Uint8Array(bytes), wire.now)
+            this.secure(path)
+            this.onCreate(path, bytes, process)
+            return Either.right(true)
+          },
+          { show: String }
+        ),
+      get: (path, range) =>
+        call(
+          "get",
+          path,
+          (back) => {
+            const bytes = seen(path, back)
+            if (bytes === undefined) return Either.left(failed("NotFound", "get", path, "there is no such object"))
+            const offset = range?.offset ?? 0
+            return Either.right(bytes.slice(offset, offset + (range?.length ?? bytes.length)))
+          },
+          { isRead: true, show: (bytes) => `${bytes.length} bytes` }
+        ),
+      size: (path) =>
+        call(
+          "size",
+          path,
+          (back) => {
+            const bytes = seen(path, back)
+            if (bytes !== undefined && bugs.trustsFound !== true) touched.add(path)
+            return Either.right(bytes?.length)
+          },
+          { isRead: true, show: String }
+        ),
+      list: (prefix) =>
+        Stream.unwrap(
+          Effect.map(
+            call("list", prefix, () => Either.right(this.paths.filter((path) => path.startsWith(prefix))), {
+              show: (paths) => `${paths.length} objects`
+            }),
+            Stream.fromIterable
+          )
+        ),
+      remove: (path) => call("remove", path, () => written(path, undefined)),
+      sync: Effect.suspend(() => {
+        const before = touched
+        touched = new Set()
+        return Effect.tapError(
+          call("sync", "", () => {
+            for (const path of before) this.secure(path)
+            return Either.void
+          }),
+          () =>
+            Effect.sync(() => {
+              for (const path of before) touched.add(path)
+            })
+        )
+      })
+    }
+  }
+}
+
+/** A path with its hashes cut, for reading. */
+const short = (path: string) => path.replace(/([\w-]{8})[\w-]{24,}/g, "$1…")

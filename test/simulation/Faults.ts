@@ -1,0 +1,114 @@
+/** What goes wrong in a run, decided call by call from the seed. */
+import * as Dice from "./Dice.ts"
+
+/**
+ * - `delay`: calls take a random time; otherwise all the same.
+ * - `reorder`: requests of one writer overtake each other, and one that was under way when its writer died arrives later.
+ * - `fail`: a call is refused and does nothing.
+ * - `failAfter`: a call does its work and is answered with a failure.
+ * - `stale`: a read is answered with what was true some time ago.
+ * - `crash`: a writer dies between two effects: no finalizer runs, what its disk had not made durable is gone.
+ * - `interrupt`: a writer is told to stop: finalizers run.
+ * - `power`: everything goes dark at once: all writers crash, and the store loses what was not durable.
+ */
+export const faultNames = ["delay", "reorder", "fail", "failAfter", "stale", "crash", "interrupt", "power"] as const
+export type FaultName = (typeof faultNames)[number]
+
+/** What happens to one call. */
+export type Trouble = "fail" | "failAfter" | "stale" | "crash" | "crashAfter" | "interrupt" | "power"
+
+/** A call by its writer, the writer's life and its place in that life. */
+export type CallId = `${number}.${number}.${number}`
+
+/** One decision against a writer, as a schedule lists it. */
+export interface Struck {
+  readonly call: CallId
+  readonly trouble: Trouble
+}
+
+export interface Fate {
+  /** Microseconds from the request to its arrival, and from there to its answer. */
+  readonly arrive: number
+  readonly answer: number
+  /** Whether `arrive` and `answer` are other than the usual. */
+  readonly isSlow: boolean
+  readonly trouble: Trouble | undefined
+  /** Whether the request still arrives when its writer is dead by then. */
+  readonly outlives: boolean
+  /** How far back a stale answer looks, in microseconds. */
+  readonly back: number
+}
+
+export interface Options {
+  readonly seed: number
+  readonly faults: ReadonlySet<FaultName>
+  /** The most that one attempt to publish takes when nothing fails, in simulated milliseconds. */
+  readonly attemptMillis: number
+  /** Only these calls are struck, when given. */
+  readonly struck?: ReadonlySet<CallId>
+  /** Only these calls take a random time, when given. */
+  readonly slow?: ReadonlySet<CallId>
+}
+
+export interface Plan {
+  readonly fate: (
+    writer: number,
+    life: number,
+    call: number,
+    about: { readonly isShared: boolean; readonly isRead: boolean; readonly isCalm: boolean }
+  ) => Fate
+}
+
+/** Calls to shared stores one after the other in an attempt: from reading the head to its verification. */
+const callsInAnAttempt = 12
+const usual = { own: 50, shared: 1000 }
+
+const probabilities: ReadonlyArray<readonly [FaultName, Trouble, number]> = [
+  ["fail", "fail", 0.015],
+  ["failAfter", "failAfter", 0.015],
+  ["stale", "stale", 0.03],
+  ["crash", "crash", 0.006],
+  ["crash", "crashAfter", 0.006],
+  ["interrupt", "interrupt", 0.004],
+  ["power", "power", 0.0008]
+]
+
+/** The plan of a seed. Each fault that is on is in every run, in some rarely and in some often. */
+export const plan = (options: Options): Plan => {
+  const { attemptMillis, faults, seed } = options
+  const moods = Dice.make(seed, 1)
+  const odds = probabilities.map(([name, trouble, usually]) => {
+    const often = [0.25, 0.5, 1, 2][moods.below(4)]!
+    return { trouble, probability: faults.has(name) ? usually * often : 0 }
+  })
+  const reach = (attemptMillis * 1000) / callsInAnAttempt / 2
+  return {
+    fate: (writer, life, call, { isCalm, isRead, isShared }) => {
+      const dice = Dice.make(seed, 2, writer, life, call)
+      const id: CallId = `${writer}.${life}.${call}`
+      const [first, second, where, back, outlives] = [dice.float(), dice.float(), dice.float(), dice.float(), dice.float()]
+      const usually = isShared ? usual.shared : usual.own
+      const isSlow = faults.has("delay") && (options.slow === undefined || options.slow.has(id))
+      const slow = isShared ? reach : 4 * usual.own
+      let trouble: Trouble | undefined
+      if (!isCalm && (options.struck === undefined || options.struck.has(id))) {
+        let below = 0
+        for (const odd of odds) {
+          below += odd.probability
+          if (where >= below) continue
+          trouble = odd.trouble
+          break
+        }
+        if (trouble === "stale" && !(isRead && isShared)) trouble = undefined
+      }
+      return {
+        arrive: isSlow ? 1 + first * slow : usually / 2,
+        answer: isSlow ? 1 + second * slow : usually / 2,
+        isSlow,
+        trouble,
+        outlives: faults.has("reorder") && outlives < 0.5,
+        back: 1 + Math.floor(back * 4 * attemptMillis * 1000)
+      }
+    }
+  }
+}

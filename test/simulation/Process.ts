@@ -1,0 +1,140 @@
+/** The lives of a writer, and the calls they make to what lies outside of them. */
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Fiber from "effect/Fiber"
+import type { CallId, Plan, Struck } from "./Faults.ts"
+import type { Files } from "./FileMerge.ts"
+import type { World } from "./World.ts"
+
+/** One life of a writer: a process of its own, from its start to its end or its crash. */
+export class Process {
+  readonly writer: number
+  readonly life: number
+  /** Nothing is done to it any more. */
+  readonly isCalm: boolean
+  isAlive = true
+  calls = 0
+  /** What it is publishing. */
+  attempt: Files | undefined
+  fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined
+  lastArrival = 0
+
+  constructor(writer: number, life: number, isCalm: boolean) {
+    this.writer = writer
+    this.life = life
+    this.isCalm = isCalm
+  }
+
+  get name(): string {
+    return `w${this.writer}.${this.life}`
+  }
+}
+
+/** A call to something outside of a process: one atomic step there. */
+export interface Request<A, E> {
+  readonly process: Process
+  readonly label: string
+  /** In a store that all writers use, and not on the writer's own disk. */
+  readonly isShared: boolean
+  readonly isRead?: boolean
+  /** The step; `back` is 0, or how far in the past to look, in microseconds. */
+  readonly apply: (back: number) => Either.Either<A, E>
+  /** The failure when it is refused or its answer is lost. */
+  readonly refused: (detail: string) => E
+  readonly show?: (value: A) => string
+}
+
+/** What the simulation does when a writer is struck. */
+export interface Executioner {
+  readonly crash: (process: Process) => void
+  readonly power: () => void
+}
+
+const microsecondsLong = 9
+
+/** The way from processes to stores and back. */
+export class Wire {
+  readonly trace: Array<string> = []
+  readonly struck: Array<Struck> = []
+  readonly slow: Array<CallId> = []
+  readonly #world: World
+  readonly #plan: Plan
+  readonly #isOrdered: boolean
+  readonly #executioner: Executioner
+
+  constructor(options: {
+    readonly world: World
+    readonly plan: Plan
+    /** Requests of one process arrive in the order in which it made them. */
+    readonly isOrdered: boolean
+    readonly executioner: Executioner
+  }) {
+    this.#world = options.world
+    this.#plan = options.plan
+    this.#isOrdered = options.isOrdered
+    this.#executioner = options.executioner
+  }
+
+  get now(): number {
+    return this.#world.now
+  }
+
+  note(text: string): void {
+    const time = String(this.#world.now).padStart(microsecondsLong, "0")
+    this.trace.push(`${time.slice(0, -3)}.${time.slice(-3)} ${text}`)
+  }
+
+  call<A, E>(request: Request<A, E>): Effect.Effect<A, E> {
+    const { process } = request
+    return Effect.async<A, E>((resume) => {
+      if (!process.isAlive) return
+      const number = process.calls++
+      const { isRead = false, isShared } = request
+      const fate = this.#plan.fate(process.writer, process.life, number, { isShared, isRead, isCalm: process.isCalm })
+      const id: CallId = `${process.writer}.${process.life}.${number}`
+      const name = `${process.name} #${number} ${request.label}`
+      if (fate.trouble !== undefined) this.struck.push({ call: id, trouble: fate.trouble })
+      if (fate.isSlow) this.slow.push(id)
+      let isWanted = true
+      const due = this.#world.now + fate.arrive
+      const arrival = this.#isOrdered ? Math.max(due, process.lastArrival) : due
+      process.lastArrival = arrival
+      const { trouble } = fate
+
+      if (trouble === "crash" || trouble === "power" || trouble === "interrupt") {
+        this.#world.later(0, () => {
+          if (!process.isAlive) return
+          this.note(`${name}: ${trouble}`)
+          if (trouble === "crash") this.#executioner.crash(process)
+          else if (trouble === "power") this.#executioner.power()
+          else process.fiber?.unsafeInterruptAsFork(process.fiber.id())
+        })
+      }
+
+      const arrive = () => {
+        const isHeard = process.isAlive && isWanted
+        if (!isHeard && !(isShared && fate.outlives)) return
+        if (isHeard && trouble === "fail") return answer(Either.left(request.refused("refused")), "refused")
+        const result = request.apply(trouble === "stale" ? fate.back : 0)
+        const shown = Either.match(result, { onLeft: String, onRight: (value) => request.show?.(value) ?? "done" })
+        if (!isHeard) return this.note(`${name}: ${shown}, nobody hears it`)
+        if (trouble === "failAfter") return answer(Either.left(request.refused("the answer was lost")), `${shown}, answer lost`)
+        answer(result, trouble === "stale" ? `${shown}, stale` : shown)
+        if (trouble === "crashAfter") {
+          this.note(`${process.name}: crash`)
+          this.#executioner.crash(process)
+        }
+      }
+      const answer = (result: Either.Either<A, E>, shown: string) => {
+        this.note(`${name}: ${shown}`)
+        this.#world.later(fate.answer, () => {
+          if (process.isAlive && isWanted) resume(result)
+        })
+      }
+      this.#world.later(arrival - this.#world.now, arrive)
+      return Effect.sync(() => {
+        isWanted = false
+      })
+    })
+  }
+}

@@ -1,0 +1,135 @@
+/** What a simulated writer does: it changes its files, publishes them, and runs again when it did not get to the end. */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import type { KeyedEntry } from "../../src/fs5/ReadableLayer.ts"
+import * as TreeBuilder from "../../src/fs5/TreeBuilder.ts"
+import type * as TreeReader from "../../src/fs5/TreeReader.ts"
+import * as Publish from "../../src/programs/Publish.ts"
+import * as Vault from "../../src/programs/Vault.ts"
+import * as Bytes from "../../src/schema/Bytes.ts"
+import * as Hash from "../../src/schema/Hash.ts"
+import type { NodeEntry } from "../../src/schema/Node.ts"
+import { primitives } from "./CheapCrypto.ts"
+import type { Dice } from "./Dice.ts"
+import type { File, Files } from "./FileMerge.ts"
+
+/** The programs under test; a mutant brings others. */
+export interface Programs {
+  readonly settle: typeof Publish.settle
+  readonly publish: typeof Publish.publish
+}
+
+export const production: Programs = { settle: Publish.settle, publish: Publish.publish }
+
+/** A file of a source: its bytes as text. */
+export interface SourceFile {
+  readonly text: string
+  readonly mtime: number
+}
+
+/** A writer's folder as it is now, by names. */
+export type Source = ReadonlyMap<string, SourceFile>
+
+const names = ["a", "b", "c", "d.txt", "e.txt", "z"]
+
+/** One file is added, changed or deleted. */
+export const edited = (source: Source, dice: Dice, unique: string, now: number): Source => {
+  const after = new Map(source)
+  const name = dice.pick(names)
+  if (after.has(name) && dice.chance(0.45)) after.delete(name)
+  // some contents are the same everywhere, so that blobs are, too
+  else after.set(name, { text: dice.chance(0.3) ? `common ${dice.below(3)}` : unique, mtime: Math.floor(now / 1000) })
+  return after
+}
+
+const contents = new Map<string, string>()
+
+const contentOf = (text: string): string => {
+  const known = contents.get(text)
+  if (known !== undefined) return known
+  const hash = Hash.toHex(primitives.blake3(Bytes.fromUtf8(text)))
+  contents.set(text, hash)
+  return hash
+}
+
+/** The source as the vault is to show it below `folder`. */
+export const filesOf = (folder: string, source: Source): Files => {
+  const files = new Map<string, File>()
+  for (const [name, { mtime, text }] of source) files.set(`${folder}/${name}`, { content: contentOf(text), mtime })
+  return files
+}
+
+const semanticOf = (mtime: number) => ({
+  timestamp: Math.floor(mtime / 1000),
+  timestampSubsecNanos: (mtime % 1000) * 1_000_000
+})
+
+/** The tree of a source; what `base` has already is not written again. */
+const scan = Effect.fnUntraced(function* (
+  vault: Vault.Vault,
+  folder: string,
+  source: Source,
+  base: TreeReader.Root | undefined
+) {
+  const before = new Map<string, NodeEntry>()
+  if (base !== undefined)
+    yield* Stream.runForEach(Vault.snapshot(vault, base).scan(), ([key, entry]) =>
+      Effect.sync(() => {
+        before.set(key, entry)
+      })
+    )
+  const entries: Array<KeyedEntry> = []
+  let bytes = 0
+  for (const [name, { mtime, text }] of [...source].sort(([a], [b]) => Bytes.compareUtf8(a, b))) {
+    const key = `${folder}/${name}`
+    const was = before.get(key)
+    const semantic = semanticOf(mtime)
+    const isUnchanged =
+      was?.content !== undefined &&
+      Hash.toHex(was.content.hash) === contentOf(text) &&
+      was.semantic?.timestamp === semantic.timestamp &&
+      was.semantic.timestampSubsecNanos === semantic.timestampSubsecNanos
+    const entry = isUnchanged ? was : { ...(yield* vault.pipeline.writeLeaf(Bytes.fromUtf8(text))), semantic }
+    entries.push([key, entry])
+    bytes += text.length
+  }
+  const builder = TreeBuilder.make(vault.pipeline, { kind: "namespace", mask: TreeBuilder.defaultMask })
+  yield* builder.pushAll(entries)
+  const finished = yield* builder.finish
+  const root: TreeReader.Root | undefined =
+    finished === undefined ? undefined : { hash: finished.link.hash, plaintextHash: finished.link.plaintextHash }
+  return { root, files: entries.length, bytes }
+})
+
+/** What the simulation wants to know of a writer. */
+export interface Hooks {
+  /** What the folder holds, asked when it is scanned. */
+  readonly source: () => Source
+  readonly publishing: (files: Files) => void
+  readonly acknowledged: (files: Files, outcome: Publish.Outcome) => void
+}
+
+/** One backup of `folder`: what `Backup.backup` does, on a folder that is only a map. */
+export const backup = Effect.fnUntraced(function* (
+  programs: Programs,
+  vault: Vault.Vault,
+  folder: string,
+  hooks: Hooks
+) {
+  const { base } = yield* programs.settle(vault, folder)
+  const scannedAt = yield* Clock.currentTimeMillis
+  const source = hooks.source()
+  const scanned = yield* scan(vault, folder, source, base)
+  const files = filesOf(folder, source)
+  hooks.publishing(files)
+  const outcome = yield* programs.publish(vault, {
+    folder,
+    base,
+    ours: scanned.root,
+    scannedAt,
+    files: scanned.files,
+    bytes: scanned.bytes
+  })
+  hooks.acknowledged(files, outcome)
+})
