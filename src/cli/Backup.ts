@@ -88,6 +88,7 @@ const plan = Effect.fnUntraced(function* (words: ReadonlyArray<string>, selectio
     const again = yield* saved(reference.vault, reference.path)
     return again.length === 0 ? yield* new Backup.NoSources({ vault: reference.vault }) : again
   }
+  const known = yield* state.sources(reference.vault)
   return yield* Effect.forEach(sources, (source) =>
     Effect.either(
       Effect.map(
@@ -100,7 +101,11 @@ const plan = Effect.fnUntraced(function* (words: ReadonlyArray<string>, selectio
               ? { folder: reference.path }
               : { parent: reference.path })
         }),
-        (mapping): Job => ({ vault: reference.vault, mapping })
+        (mapping): Job => {
+          const before = known.find(({ folder, path }) => folder === mapping.folder && path === mapping.path)
+          // what was left out when the source was saved is not taken just because nobody said it again
+          return { vault: reference.vault, mapping: selection === undefined && before !== undefined ? before : mapping }
+        }
       )
     )
   )
@@ -214,6 +219,14 @@ export const verb = Verb.make({
           const { published, scan } = yield* Backup.backup(vault, mapping, { onProblem: tellProblem })
           problems += scan.problems
           yield* report(job.right, scan, published.outcome, { id: published.node, revision: published.revision })
+          for (const { copy, path } of published.conflicts)
+            yield* Console.complain(
+              `${name}:${LocalPath.display(path)}: changed by several writers; the other version is kept as ${LocalPath.display(copy)}`
+            )
+          if (published.pending.length > 0)
+            yield* Console.complain(
+              `${name}: ${Console.count(published.pending.length, "step")} after the publication could not be done yet (a copy of the head elsewhere, or the recovery entry); the next run tries again`
+            )
         })
         yield* Effect.catchAll(run, (error) => fail(mapping.path, error))
       }

@@ -68,8 +68,9 @@ const byTag: Readonly<Record<string, number>> = {
   FormatError: exitCode.usage,
   SourceCollision: exitCode.usage,
   InputNeeded: exitCode.inputNeeded,
-  PublishContended: exitCode.contention,
-  SourceMoved: exitCode.contention
+  IdentityUnusable: exitCode.denied,
+  NothingReadable: exitCode.damage,
+  PublishContended: exitCode.contention
 }
 
 /** The code for a tagged error. @since 0.1.0 @category conversions */

@@ -8,13 +8,21 @@ import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import * as ConflictName from "../fs5/ConflictName.ts"
+import * as MergedView from "../fs5/MergedView.ts"
+import type { ReadableLayer } from "../fs5/ReadableLayer.ts"
+import type * as Snapshot from "../fs5/Snapshot.ts"
 import * as List from "../programs/List.ts"
+import * as Vault from "../programs/Vault.ts"
 import * as LocalPath from "../schema/LocalPath.ts"
 import type { NodeEntry } from "../schema/Node.ts"
+import * as VaultId from "../schema/VaultId.ts"
 import * as VaultState from "../services/VaultState.ts"
+import * as Argv from "./Argv.ts"
 import * as Console from "./Console.ts"
 import { exitCode } from "./ExitCode.ts"
 import * as Live from "./Live.ts"
+import * as Peers from "./Peers.ts"
 import * as RecoveryHint from "./RecoveryHint.ts"
 import * as Reference from "./Reference.ts"
 import * as Verb from "./Verb.ts"
@@ -25,6 +33,10 @@ const config = {
     Options.withAlias("r"),
     Options.withDescription("all levels, not the first alone")
   ),
+  peers: Options.boolean("peers").pipe(
+    Options.withDescription("with attached vaults; of a vault, together with what its other devices published")
+  ),
+  conflicts: Options.boolean("conflicts").pipe(Options.withDescription("only conflict copies, on all levels")),
   long: Options.boolean("long").pipe(Options.withAlias("l"), Options.withDescription("with mode, size and time"))
 }
 
@@ -75,29 +87,53 @@ const tell = (voice: Console.Voice, long: boolean, listed: List.Listed) => {
   )
 }
 
+/** The snapshot over those of the other devices that publish the same vault. */
+const withPeers = Effect.fnUntraced(function* (vault: Vault.Readable, snapshot: Snapshot.Snapshot) {
+  const state = yield* VaultState.VaultState
+  const layers: Array<ReadableLayer> = [snapshot]
+  for (const [name, peer] of yield* state.peers) {
+    if (name === vault.name || peer.vaultId !== VaultId.toHex(vault.id)) continue
+    const { head, vault: other } = yield* Peers.load(name, peer)
+    if (head !== undefined) layers.push(Vault.snapshot(other, head.root))
+  }
+  return MergedView.make(layers)
+})
+
 /** @since 0.1.0 @category verbs */
 export const verb = Verb.make({
   name: "list",
   description: "What there is: list (vaults) · list VAULT: · list VAULT[@SNAP]:PATH",
   config,
-  handler: ({ long, recursive, reference }, common) =>
+  handler: ({ conflicts, long, peers, recursive, reference }, common) =>
     Effect.gen(function* () {
       if (Option.isNone(reference)) {
         const state = yield* VaultState.VaultState
+        if (conflicts) return yield* new Argv.Usage({ problem: "--conflicts needs the vault: list --conflicts VAULT:" })
         for (const name of yield* state.vaults) yield* Console.emit(common, { type: "vault", name }, `${name}:`)
+        for (const [name, peer] of peers ? yield* state.peers : [])
+          yield* Console.emit(
+            common,
+            { type: "vault", name, id: peer.vaultId },
+            `${name}:  device ${peer.device.slice(0, 10)}, attached from ${peer.store}`
+          )
         yield* RecoveryHint.tell
         return exitCode.done
       }
       const ref = yield* Reference.parse(reference.value)
-      const { snapshot } = yield* Reference.open(ref)
+      const opened = yield* Reference.open(ref)
+      const snapshot = peers ? yield* withPeers(opened.vault, opened.snapshot) : opened.snapshot
       const at = yield* List.at(ref.vault, snapshot, ref.path)
       if (at._tag === "File") {
         const name = ref.path.slice(ref.path.lastIndexOf("/") + 1)
         yield* tell(common, long, { path: name, kind: "file", entry: at.entry })
       } else {
-        yield* Stream.runForEach(List.list(snapshot, ref.path, { recursive }), (listed) => tell(common, long, listed))
+        const listed = List.list(snapshot, ref.path, { recursive: recursive || conflicts })
+        yield* Stream.runForEach(
+          conflicts ? Stream.filter(listed, ({ path }) => ConflictName.looksLikeOne(path)) : listed,
+          (each) => tell(common, long, each)
+        )
       }
       yield* RecoveryHint.tell
       return exitCode.done
-    }).pipe(Effect.provide(Live.layer))
+    }).pipe(Effect.scoped, Effect.provide(Live.layer))
 })

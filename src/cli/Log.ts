@@ -6,7 +6,6 @@
 import * as Effect from "effect/Effect"
 import * as Head from "../programs/Head.ts"
 import * as Snapshots from "../programs/Snapshots.ts"
-import * as Vault from "../programs/Vault.ts"
 import * as Hash from "../schema/Hash.ts"
 import * as Console from "./Console.ts"
 import { exitCode } from "./ExitCode.ts"
@@ -23,7 +22,7 @@ export const verb = Verb.make({
   handler: ({ reference }, common) =>
     Effect.gen(function* () {
       const ref = yield* Reference.parse(reference)
-      const vault = yield* Vault.open(ref.vault)
+      const vault = yield* Reference.openVault(ref.vault)
       const head = yield* Head.newest(vault)
       const snapshots = head === undefined ? [] : yield* Snapshots.all(vault, head)
       for (const { id, number, publishedAt } of [...snapshots].reverse()) {
@@ -42,5 +41,5 @@ export const verb = Verb.make({
       }
       yield* RecoveryHint.tell
       return exitCode.done
-    }).pipe(Effect.provide(Live.layer))
+    }).pipe(Effect.scoped, Effect.provide(Live.layer))
 })

@@ -8,7 +8,9 @@ import type * as Head from "../programs/Head.ts"
 import * as Snapshots from "../programs/Snapshots.ts"
 import * as Vault from "../programs/Vault.ts"
 import * as VaultRef from "../schema/VaultRef.ts"
+import * as VaultState from "../services/VaultState.ts"
 import * as Argv from "./Argv.ts"
+import * as Peers from "./Peers.ts"
 
 /** The vault reference that an operand is. @since 0.1.0 @category conversions */
 export const parse = (word: string) =>
@@ -20,9 +22,20 @@ export const endOf = (at: Extract<VaultRef.SnapshotSelector, { readonly _tag: "A
     ? new Date(at.year, at.month - 1, at.day + 1).getTime() - 1
     : new Date(at.year, at.month - 1, at.day, at.hour, at.minute, 60).getTime() - 1
 
+/** Opens the vault of that name for reading: this device's own, or an attached one. @since 0.1.0 @category programs */
+export const openVault = Effect.fnUntraced(function* (name: string) {
+  const state = yield* VaultState.VaultState
+  const peer = yield* state.peer(name)
+  if (peer !== undefined) return (yield* Peers.load(name, peer)).vault
+  const vault: Vault.Readable = yield* Vault.open(name)
+  return vault
+})
+
 /** Opens the vault and the snapshot that a reference names. @since 0.1.0 @category programs */
 export const open = Effect.fnUntraced(function* (reference: VaultRef.VaultRef) {
-  const vault = yield* Vault.open(reference.vault)
+  const vault = yield* openVault(reference.vault)
   const published: Head.Published = yield* Snapshots.resolve(vault, reference.snapshot, endOf)
-  return { vault, published, snapshot: Vault.snapshot(vault, published.root) }
+  // a snapshot is read with the keys that were published with it
+  const pipeline = vault.pipeline.within(published.node.context)
+  return { vault, published, snapshot: Vault.snapshot({ pipeline }, published.root) }
 })

@@ -67,5 +67,5 @@ export const verb = Verb.make({
       yield* RecoveryHint.tell
       if (problems.damaged > 0) return exitCode.damage
       return problems.skipped > 0 ? exitCode.skipped : exitCode.done
-    }).pipe(Effect.provide(Layer.mergeAll(Live.layer, ProgressTerminal.layer(common))))
+    }).pipe(Effect.scoped, Effect.provide(Layer.mergeAll(Live.layer, ProgressTerminal.layer(common))))
 })

@@ -31,5 +31,5 @@ export const verb = Verb.make({
       yield* Stream.runForEach(content, Console.bytes)
       yield* RecoveryHint.tell
       return exitCode.done
-    }).pipe(Effect.provide(Live.layer))
+    }).pipe(Effect.scoped, Effect.provide(Live.layer))
 })

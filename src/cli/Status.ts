@@ -97,11 +97,18 @@ const vaultStatus = Effect.fnUntraced(function* (voice: Console.Voice, name: str
               lastBackupAt: new Date(record.scannedAt).toISOString(),
               revision: Number(record.revision),
               files: record.files,
-              bytes: record.bytes
+              bytes: record.bytes,
+              ...(record.conflicts === undefined ? {} : { conflicts: record.conflicts })
             })
       },
       `  ${LocalPath.display(folder)}/  from ${LocalPath.display(path)}: ${record === undefined ? "never backed up" : `${Console.count(record.files, "file")}, ${Console.size(record.bytes)}, last backed up ${Console.localTime(record.scannedAt)}`}`
     )
+    for (const copy of record?.conflicts ?? [])
+      yield* Console.emit(
+        voice,
+        { type: "problem", kind: "conflict", path: copy, detail: "conflict copy" },
+        `    conflict copy: ${LocalPath.display(copy)}`
+      )
   }
 })
 
@@ -115,6 +122,12 @@ export const verb = Verb.make({
       const state = yield* VaultState.VaultState
       yield* device(common)
       let code: number = exitCode.done
+      for (const [name, peer] of yield* state.peers)
+        yield* Console.emit(
+          common,
+          { type: "vault", name, id: peer.vaultId, revision: Number(yield* state.seen(name)) },
+          `\n${name}: attached from ${LocalPath.display(peer.store)}, device ${peer.device.slice(0, 10)}, seen at revision ${yield* state.seen(name)}`
+        )
       for (const name of yield* state.vaults) {
         const shown = yield* Effect.either(vaultStatus(common, name))
         if (Either.isRight(shown)) continue

@@ -34,6 +34,11 @@ const verbs: Readonly<Record<string, Listed>> = {
   show: { usage: "show VAULT[@SNAP]:PATH", does: "a file's bytes", load: () => import("./Show.ts") },
   log: { usage: "log VAULT:", does: "the snapshots of a vault", load: () => import("./Log.ts") },
   verify: { usage: "verify [VAULT:]", does: "read and check everything", load: () => import("./Verify.ts") },
+  vault: {
+    usage: "vault add|list|repair|trust NAME",
+    does: "attach another device's vault, or mend one",
+    load: () => import("./Vault.ts")
+  },
   status: { usage: "status", does: "this device, its vaults and sources", load: () => import("./Status.ts") }
 }
 

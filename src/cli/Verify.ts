@@ -9,7 +9,6 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Backup from "../programs/Backup.ts"
-import * as Vault from "../programs/Vault.ts"
 import * as Verify from "../programs/Verify.ts"
 import * as VaultState from "../services/VaultState.ts"
 import * as Argv from "./Argv.ts"
@@ -53,7 +52,7 @@ export const verb = Verb.make({
       if (names.length === 0) return yield* new Backup.NoSources({ vault: "" })
       let damaged = 0
       for (const name of names) {
-        const vault = yield* Vault.open(name)
+        const vault = yield* Reference.openVault(name)
         const result = yield* Verify.verify(vault, {
           sample: wanted,
           onDamage: (damage) =>
@@ -82,5 +81,5 @@ export const verb = Verb.make({
       }
       yield* RecoveryHint.tell
       return damaged > 0 ? exitCode.damage : exitCode.done
-    }).pipe(Effect.provide(Layer.mergeAll(Live.layer, ProgressTerminal.layer(common))))
+    }).pipe(Effect.scoped, Effect.provide(Layer.mergeAll(Live.layer, ProgressTerminal.layer(common))))
 })

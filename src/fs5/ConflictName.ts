@@ -67,6 +67,12 @@ const cut = (text: string, length: number): string => {
 /** Whether what stands at `key` under that content id is a conflict copy, by its name. @since 0.1.0 @category predicates */
 export const isOwn = (key: string, id: Hash.Hash): boolean => unsuffixed(split(key), id) !== undefined
 
+/** Whether the name at `key` is one that a merge gives to a conflict copy. @since 0.1.0 @category predicates */
+export const looksLikeOne = (key: string): boolean => {
+  const { extension, stem } = split(key)
+  return suffix.test(stem) || suffix.test(stem + extension)
+}
+
 /**
  * The name at which the content that cannot stand at `key` is put, or nothing where the folder's path leaves no room.
  *

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as NodeCache from "../fs5/NodeCache.ts"
 import * as Pipeline from "../fs5/Pipeline.ts"
+import type { TreeError } from "../fs5/TreeError.ts"
 import * as Bytes from "../schema/Bytes.ts"
 import * as Hash from "../schema/Hash.ts"
 import * as LocalPath from "../schema/LocalPath.ts"
@@ -18,6 +19,7 @@ import * as Progress from "../services/Progress.ts"
 import * as VaultState from "../services/VaultState.ts"
 import * as Folder from "./Folder.ts"
 import * as Publish from "./Publish.ts"
+import * as Salvage from "./Salvage.ts"
 import * as Scan from "./Scan.ts"
 import * as Vault from "./Vault.ts"
 import type { Problem } from "./Walk.ts"
@@ -151,14 +153,24 @@ export const backup = Effect.fn("Backup.backup")(function* (
   const progress = yield* Progress.Progress
   const { base, scannedAt } = yield* Publish.settle(vault, mapping.folder)
   yield* progress.phase("scanning")
-  const scan = yield* Scan.scan(vault.pipeline, {
-    path: mapping.path,
-    folder: mapping.folder,
-    previous: base === undefined ? undefined : { root: base, scannedAt },
-    selection: mapping.selection,
-    metadata: "full",
-    ...options
-  })
+  const read = (previous: Scan.Options["previous"]) =>
+    Scan.scan(vault.pipeline, {
+      path: mapping.path,
+      folder: mapping.folder,
+      previous,
+      selection: mapping.selection,
+      metadata: "full",
+      ...options
+    })
+  const scan = yield* base === undefined
+    ? read(undefined)
+    : Effect.catchIf(
+        read({ root: base, scannedAt }),
+        (error): error is TreeError =>
+          (error._tag === "DamagedTree" || error._tag === "BlobStoreError") && Salvage.isDamage(error),
+        // what the last scan left is rotten: everything is read again, and nothing is taken from it
+        () => read(undefined)
+      )
   yield* progress.phase("publishing")
   const published = yield* Publish.publish(vault, {
     folder: mapping.folder,

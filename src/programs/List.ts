@@ -8,7 +8,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as FileExport from "../fs5/FileExport.ts"
-import type { KeyedEntry } from "../fs5/ReadableLayer.ts"
+import type { KeyedEntry, ReadableLayer } from "../fs5/ReadableLayer.ts"
 import type * as Snapshot from "../fs5/Snapshot.ts"
 import type { TreeError } from "../fs5/TreeError.ts"
 import type { NodeEntry } from "../schema/Node.ts"
@@ -43,7 +43,7 @@ const live = (stream: Stream.Stream<KeyedEntry, TreeError>) =>
   Stream.filter(stream, ([, entry]) => entry.tombstone === undefined)
 
 /** What stands at `path`; the vault's top is a folder. @since 0.1.0 @category programs */
-export const at = Effect.fn("List.at")(function* (vault: string, snapshot: Snapshot.Snapshot, path: string) {
+export const at = Effect.fn("List.at")(function* (vault: string, snapshot: ReadableLayer, path: string) {
   if (path === "") return { _tag: "Directory", entry: undefined } satisfies At
   const file = yield* snapshot.get(path)
   if (file !== undefined) return { _tag: "File", entry: file } satisfies At
@@ -63,7 +63,7 @@ export const at = Effect.fn("List.at")(function* (vault: string, snapshot: Snaps
  * @category programs
  */
 export const list = (
-  snapshot: Snapshot.Snapshot,
+  snapshot: ReadableLayer,
   path: string,
   options: { readonly recursive: boolean }
 ): Stream.Stream<Listed, TreeError> => {

@@ -25,6 +25,7 @@ import { RegistryError } from "../services/Registry.ts"
 import * as VaultState from "../services/VaultState.ts"
 import * as Ancestry from "./Ancestry.ts"
 import * as Head from "./Head.ts"
+import * as Snapshots from "./Snapshots.ts"
 import * as Todos from "./Todos.ts"
 import * as Vault from "./Vault.ts"
 
@@ -343,8 +344,12 @@ export const settle = Effect.fn("Publish.settle")(function* (vault: Vault.Vault,
   const known = yield* state.record(vault.name, folder)
   const { heads, revision } = yield* Head.current(vault, known?.revision)
   const intents = yield* state.intents(vault.name, folder)
+  // those that other publications have pushed out of the inline history since are looked for all the way
+  const isFar = intents.some((intent) => revision - intent.revision >= BigInt(inlineHistory) - 1n)
+  const far = isFar ? (yield* Effect.forEach(heads, (head) => Snapshots.all(vault, head))).flat() : []
+  const ids = new Set(far.map(({ id }) => Hash.toHex(id)))
   const newestFirst = [...intents].sort((a, b) => (a.revision < b.revision ? 1 : -1))
-  const happened = newestFirst.find((intent) => heads.some((head) => Head.contains(head, intent.node)))
+  const happened = newestFirst.find(({ node }) => ids.has(node) || heads.some((head) => Head.contains(head, node)))
   const record = happened !== undefined && happened.revision > (known?.revision ?? 0n) ? happened : known
   if (record !== undefined && record !== known) yield* state.saveRecord(vault.name, folder, record)
   for (const intent of intents) {

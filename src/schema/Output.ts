@@ -10,7 +10,7 @@ const optional = Schema.optional
 /** Something that was not done as asked, or is damaged. @since 0.1.0 @category models */
 export const Problem = Schema.Struct({
   type: Schema.Literal("problem"),
-  kind: Schema.Literal("skipped", "damaged", "metadata"),
+  kind: Schema.Literal("skipped", "damaged", "metadata", "conflict"),
   path: Schema.String,
   detail: Schema.String
 })
@@ -52,7 +52,9 @@ export const SavedSource = Schema.Struct({
   lastBackupAt: optional(Schema.String),
   revision: optional(Schema.Number),
   files: optional(Schema.Number),
-  bytes: optional(Schema.Number)
+  bytes: optional(Schema.Number),
+  /** Conflict copies that its last publication made. */
+  conflicts: optional(Schema.Array(Schema.String))
 })
 
 /** A file or folder in a snapshot. @since 0.1.0 @category models */

@@ -190,13 +190,16 @@ export const fingerprint = (top: string): ReadonlyArray<string> =>
         })
         .sort()
 
-/** The content blobs of a home, the largest first. */
-export const blobs = (home: string): ReadonlyArray<string> =>
+/** Every file below a folder. */
+export const files = (top: string): ReadonlyArray<string> =>
   fs
-    .readdirSync(join(home, "data/store/blob3"), { withFileTypes: true, recursive: true })
+    .readdirSync(top, { withFileTypes: true, recursive: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
-    .sort((a, b) => fs.statSync(b).size - fs.statSync(a).size)
+
+/** The content blobs of a home, the largest first. */
+export const blobs = (home: string): ReadonlyArray<string> =>
+  [...files(join(home, "data/store/blob3"))].sort((a, b) => fs.statSync(b).size - fs.statSync(a).size)
 
 /** Turns one bit of a file over. */
 export const flip = (path: string): void => {

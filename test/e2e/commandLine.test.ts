@@ -1,9 +1,12 @@
 import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import { join } from "node:path"
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest"
 import * as Verbs from "../../src/cli/Verbs.ts"
 import * as Cairn from "./cairn.ts"
+
+// a busy machine must not make these fail
+vi.setConfig({ testTimeout: 180_000 })
 
 /** A home with one vault, `docs:`, of one small source; these tests do not change it. */
 let home: string

@@ -1,7 +1,10 @@
 import * as fs from "node:fs"
 import { join } from "node:path"
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest"
 import * as Cairn from "./cairn.ts"
+
+// a busy machine must not make these fail
+vi.setConfig({ testTimeout: 180_000 })
 
 beforeAll(Cairn.build)
 afterAll(Cairn.removeFolders)

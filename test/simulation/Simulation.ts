@@ -38,6 +38,7 @@ import { Model } from "./Model.ts"
 import type { Mutant } from "./Mutants.ts"
 import { Process, Wire } from "./Process.ts"
 import * as SimulatedRegistry from "./SimulatedRegistry.ts"
+import * as SimulatedVaultState from "./SimulatedVaultState.ts"
 import * as VirtualClock from "./VirtualClock.ts"
 import { World } from "./World.ts"
 import * as Writer from "./Writer.ts"
@@ -51,6 +52,8 @@ export interface Configuration {
   readonly folders: "own" | "shared"
   /** One atomic cell, or claims in the shared object store as the production layer makes them. */
   readonly registry: "cell" | "objects"
+  /** Records as values, or as files as the production layer keeps them. */
+  readonly state: "values" | "files"
   readonly faults: ReadonlySet<FaultName>
   readonly attemptMillis: number
   readonly mutant?: Mutant | undefined
@@ -106,6 +109,8 @@ const sealedKeys = Effect.runSync(
   )
 )
 
+const mappingOf = (folder: string) => new VaultState.SourceMapping({ folder, path: `/${folder}`, selection })
+
 const prepared = new Map<string, ReadonlyArray<readonly [path: string, bytes: Uint8Array]>>()
 
 /** The objects that a disk has on which the vault was opened once and `folder` was chosen as its source. */
@@ -117,7 +122,7 @@ const preparedDisk = (folder: string) => {
       const store = yield* ObjectStoreMemory.make()
       const state = yield* VaultStateObjectStore.make(store)
       yield* state.createKeys(vaultName, sealedKeys)
-      yield* state.createSource(vaultName, new VaultState.SourceMapping({ folder, path: `/${folder}`, selection }))
+      yield* state.createSource(vaultName, mappingOf(folder))
       const paths = [...(yield* Stream.runCollect(store.list("")))].sort()
       return yield* Effect.forEach(paths, (path) => Effect.map(store.get(path), (bytes) => [path, bytes] as const))
     }).pipe(Effect.provideService(Crypto.Crypto, CheapCrypto.crypto(Dice.make(0))))
@@ -131,6 +136,7 @@ interface WriterState {
   readonly index: number
   readonly folder: string
   readonly disk: Disk
+  readonly records: SimulatedVaultState.Records
   /** What a registry layer with a bug remembers for longer than it should. */
   readonly cache: Map<string, ReadonlyArray<RegistryEntry>>
   source: Writer.Source
@@ -180,11 +186,13 @@ class Simulation {
     this.#writers = Array.from({ length: configuration.writers }, (_, index) => {
       const folder = configuration.folders === "own" ? `w${index}` : "all"
       const disk = new Disk()
-      for (const [path, bytes] of preparedDisk(folder)) {
+      const files = configuration.state === "files" ? preparedDisk(folder) : []
+      for (const [path, bytes] of files) {
         disk.write(path, bytes, 0)
         disk.secure(path)
       }
-      return { index, folder, disk, cache: new Map(), source: new Map(), round: 0, lives: 0, isFinished: false }
+      const records = new SimulatedVaultState.Records(sealedKeys, [mappingOf(folder)])
+      return { index, folder, disk, records, cache: new Map(), source: new Map(), round: 0, lives: 0, isFinished: false }
     })
   }
 
@@ -330,21 +338,29 @@ class Simulation {
     const wire = this.#wire
     const crypto = CheapCrypto.crypto(Dice.make(seed, 10, process.writer, process.life))
     const shared = this.#shared.opened({ name: "store", wire, process, isShared: true, bugs: mutant?.store ?? {} })
-    const own = writer.disk.opened({ name: "disk", wire, process, isShared: false, bugs: mutant?.disk ?? {} })
-    const state = Effect.runSync(Effect.provideService(VaultStateObjectStore.make(own), Crypto.Crypto, crypto))
+    const remembered = this.#records(process, writer, crypto)
     const registry =
       kind === "cell"
         ? SimulatedRegistry.opened({ cells: this.#cells, wire, process, bugs: mutant?.registry ?? {}, cache: writer.cache })
         : Effect.runSync(Effect.provideService(RegistryObjectStore.make(shared), Crypto.Crypto, crypto))
-    const plain: Services = { blobs: BlobStoreObjects.fromObjects(shared, crypto.primitives), registry, state }
-    const { blobs, registry: asked, state: remembered } = mutant?.services?.(plain) ?? plain
+    const plain: Services = { blobs: BlobStoreObjects.fromObjects(shared, crypto.primitives), registry, state: remembered }
+    const { blobs, registry: asked, state } = mutant?.services?.(plain) ?? plain
     return Context.make(Crypto.Crypto, crypto).pipe(
       Context.add(BlobStore.BlobStore, blobs),
       Context.add(Registry.Registry, this.#timed(asked)),
-      Context.add(VaultState.VaultState, remembered),
+      Context.add(VaultState.VaultState, state),
       Context.add(Envelope.Envelope, CheapCrypto.envelope(Dice.make(seed, 11, process.writer, process.life))),
       Context.add(Keyring.Keyring, CheapCrypto.keyring)
     )
+  }
+
+  #records(process: Process, writer: WriterState, crypto: Context.Tag.Service<typeof Crypto.Crypto>) {
+    const { mutant, state } = this.#configuration
+    const wire = this.#wire
+    const bugs = mutant?.disk ?? {}
+    if (state === "values") return SimulatedVaultState.opened({ records: writer.records, wire, process, bugs })
+    const own = writer.disk.opened({ name: "disk", wire, process, isShared: false, bugs })
+    return Effect.runSync(Effect.provideService(VaultStateObjectStore.make(own), Crypto.Crypto, crypto))
   }
 
   /** Measures how long attempts take: from reading the head to the answer of the compare-and-swap. */

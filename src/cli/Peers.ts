@@ -1,0 +1,70 @@
+/**
+ * Attached vaults of other devices, opened where they are.
+ *
+ * @since 0.1.0
+ */
+import { readFile } from "node:fs/promises"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Redacted from "effect/Redacted"
+import * as BlobStoreObjects from "../layers/BlobStoreObjects.ts"
+import * as ObjectStoreFs from "../layers/ObjectStoreFs.ts"
+import * as RegistryObjectStore from "../layers/RegistryObjectStore.ts"
+import * as Peer from "../programs/Peer.ts"
+import * as PublicKey from "../schema/PublicKey.ts"
+import * as VaultId from "../schema/VaultId.ts"
+import * as Crypto from "../services/Crypto.ts"
+import * as VaultState from "../services/VaultState.ts"
+
+/** An identity file cannot be used; what is in it is never told. @since 0.1.0 @category errors */
+export class IdentityUnusable extends Data.TaggedError("IdentityUnusable")<{
+  readonly file: string
+  readonly detail: string
+}> {
+  override get message() {
+    return `identity file ${this.file}: ${this.detail}`
+  }
+}
+
+/** The age identities of a file: one a line, comments begin with `#`. @since 0.1.0 @category programs */
+export const identities = Effect.fnUntraced(function* (file: string) {
+  const text = yield* Effect.tryPromise({
+    try: () => readFile(file, "utf8"),
+    catch: (cause) =>
+      new IdentityUnusable({ file, detail: cause instanceof Error ? cause.message : "it cannot be read" })
+  })
+  const found = text
+    .split(/\r?\n/)
+    .map((line) => line.trim())
+    .filter((line) => line.startsWith("AGE-SECRET-KEY-"))
+  if (found.length === 0)
+    return yield* new IdentityUnusable({ file, detail: "it holds no age identity (a line AGE-SECRET-KEY-1…)" })
+  return found.map((line) => Redacted.make(line))
+})
+
+const open = Effect.fnUntraced(function* (name: string, peer: VaultState.Peer, atLeast: bigint) {
+  const { primitives } = yield* Crypto.Crypto
+  const objects = yield* ObjectStoreFs.make({ directory: peer.store, name })
+  return yield* Peer.load({
+    name,
+    publicKey: Either.getOrThrow(PublicKey.fromHex(peer.device)),
+    vaultId: Either.getOrThrow(VaultId.fromHex(peer.vaultId)),
+    registry: yield* RegistryObjectStore.make(objects, { name }),
+    blobs: BlobStoreObjects.fromObjects(objects, primitives),
+    identities: yield* identities(peer.identity),
+    atLeast
+  })
+})
+
+/** Loads the attached vault `name`, never older than it was seen before, and remembers the revision that it is at. @since 0.1.0 @category programs */
+export const load = Effect.fnUntraced(function* (name: string, peer: VaultState.Peer) {
+  const state = yield* VaultState.VaultState
+  const loaded = yield* open(name, peer, yield* state.seen(name))
+  if (loaded.head !== undefined && (yield* state.peer(name)) !== undefined)
+    yield* state.saveSeen(name, loaded.head.entry.revision)
+  return loaded
+})
+
+/** What an attached vault publishes now, however old it is. @since 0.1.0 @category programs */
+export const inspect = (name: string, peer: VaultState.Peer) => Effect.map(open(name, peer, 0n), ({ head }) => head)

@@ -1,0 +1,188 @@
+/**
+ * `cairn vault add|list|repair|trust`
+ *
+ * @since 0.1.0
+ */
+import { resolve } from "node:path"
+import * as Args from "@effect/cli/Args"
+import * as Options from "@effect/cli/Options"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import type * as Option from "effect/Option"
+import * as Repair from "../programs/Repair.ts"
+import * as Vault from "../programs/Vault.ts"
+import * as Hash from "../schema/Hash.ts"
+import * as PublicKey from "../schema/PublicKey.ts"
+import * as VaultId from "../schema/VaultId.ts"
+import * as VaultRef from "../schema/VaultRef.ts"
+import * as VaultState from "../services/VaultState.ts"
+import * as Argv from "./Argv.ts"
+import * as Console from "./Console.ts"
+import { exitCode } from "./ExitCode.ts"
+import * as Live from "./Live.ts"
+import * as Peers from "./Peers.ts"
+import * as ProgressTerminal from "./ProgressTerminal.ts"
+import * as Verb from "./Verb.ts"
+
+const config = {
+  words: Args.repeated(Verb.operand("add|list|repair|trust NAME")),
+  store: Options.text("store").pipe(
+    Options.withDescription("add: the folder that holds the vault's blobs and registry"),
+    Options.optional
+  ),
+  device: Options.text("device").pipe(
+    Options.withDescription("add: the public key its device publishes under, 64 hex digits"),
+    Options.optional
+  ),
+  vaultId: Options.text("vault-id").pipe(
+    Options.withDescription("add: the vault's id, 32 hex digits"),
+    Options.optional
+  ),
+  identity: Options.text("identity").pipe(
+    Options.withDescription("add: an age identity file that opens it; it is read each time, not copied"),
+    Options.optional
+  ),
+  dryRun: Verb.dryRun
+}
+
+const usage = (problem: string) => new Argv.Usage({ problem })
+
+/** The name that a word is, with or without its colon. */
+const nameOf = (word: string) => {
+  const name = word.endsWith(":") ? word.slice(0, -1) : word
+  return VaultRef.isVaultName(name)
+    ? Either.right(name)
+    : Either.left(
+        usage(`"${word}" cannot name a vault: 2 to 64 letters, digits, dots, dashes or underscores are needed`)
+      )
+}
+
+const needed = <A>(option: Option.Option<A>, name: string) =>
+  Either.fromOption(option, () =>
+    usage(`vault add needs --${name}: cairn vault add NAME --store FOLDER --device HEX --vault-id HEX --identity FILE`)
+  )
+
+const add = Effect.fnUntraced(function* (
+  name: string,
+  given: {
+    readonly store: Option.Option<string>
+    readonly device: Option.Option<string>
+    readonly vaultId: Option.Option<string>
+    readonly identity: Option.Option<string>
+    readonly dryRun: boolean
+  },
+  voice: Console.Voice
+) {
+  const state = yield* VaultState.VaultState
+  const hex = <A>(what: string, decoded: Either.Either<A, { readonly message: string }>) =>
+    Either.mapLeft(decoded, (error) => usage(`${what}: ${error.message}`))
+  const peer = new VaultState.Peer({
+    store: resolve(yield* needed(given.store, "store")),
+    device: PublicKey.toHex(yield* hex("--device", PublicKey.fromHex(yield* needed(given.device, "device")))),
+    vaultId: VaultId.toHex(yield* hex("--vault-id", VaultId.fromHex(yield* needed(given.vaultId, "vault-id")))),
+    identity: resolve(yield* needed(given.identity, "identity"))
+  })
+  if ((yield* state.keys(name)) !== undefined || (yield* state.peer(name)) !== undefined)
+    return yield* usage(`there is a vault ${name}: already; choose another name`)
+  // it is opened before it is kept, so that what is kept works
+  const { head } = yield* Effect.scoped(Peers.load(name, peer))
+  if (head === undefined) yield* Console.note(voice, `cairn: ${name}: nothing was published there yet`)
+  if (given.dryRun) return yield* Console.note(voice, `${name}: would be attached; nothing was written`)
+  if (!(yield* state.createPeer(name, peer)))
+    return yield* usage(`another run made a vault ${name}: meanwhile; choose another name`)
+  const text =
+    head === undefined
+      ? `${name}: attached`
+      : `${name}: attached, snapshot ${Hash.toShort(head.hash)}, revision ${head.entry.revision}`
+  yield* Console.emit(
+    voice,
+    {
+      type: "vault",
+      name,
+      id: peer.vaultId,
+      ...(head === undefined ? {} : { revision: Number(head.entry.revision), snapshot: Hash.toHex(head.hash) })
+    },
+    voice.quiet ? undefined : text
+  )
+})
+
+const repair = Effect.fnUntraced(function* (name: string, dryRun: boolean, voice: Console.Voice) {
+  if (dryRun)
+    return yield* usage(
+      "vault repair has no dry run: `cairn verify` shows the damage, and a repair only adds a snapshot"
+    )
+  const vault = yield* Vault.open(name)
+  const result = yield* Repair.repair(vault)
+  for (const { detail, id } of result.lost) yield* Console.tell(`cairn: ${name}: ${Hash.toShort(id)}: ${detail}`)
+  const text =
+    result.revision === undefined
+      ? `${name}: nothing to repair`
+      : `${name}: continues at revision ${result.revision} from ${result.from.map(Hash.toShort).join(", ")}; the next backup adds what is newer`
+  yield* Console.emit(
+    voice,
+    {
+      type: "vault",
+      name,
+      ...(result.revision === undefined ? {} : { revision: Number(result.revision) })
+    },
+    voice.quiet ? undefined : text
+  )
+})
+
+const trust = Effect.fnUntraced(function* (name: string, common: Verb.Common, dryRun: boolean) {
+  const state = yield* VaultState.VaultState
+  const peer = yield* state.peer(name)
+  if (peer === undefined)
+    return yield* usage(
+      `${name}: is no attached vault; for one of this device there is \`cairn vault repair ${name}:\``
+    )
+  const seen = yield* state.seen(name)
+  // asked without the floor, only to show both
+  const found = yield* Effect.scoped(Peers.inspect(name, peer))
+  const now = found === undefined ? "nothing" : `revision ${found.entry.revision}, snapshot ${Hash.toShort(found.hash)}`
+  yield* Console.note(common, `${name}: seen before: revision ${seen}; published now: ${now}`)
+  if (dryRun) return
+  if (!common.yes) return yield* usage(`what is published now is older than what was seen: --yes takes it all the same`)
+  yield* state.forgetSeen(name)
+  if (found !== undefined) yield* state.saveSeen(name, found.entry.revision)
+})
+
+/** @since 0.1.0 @category verbs */
+export const verb = Verb.make({
+  name: "vault",
+  description:
+    "Vaults themselves: vault list · vault add NAME … (attach another device's, read-only) · vault repair NAME: · vault trust NAME:",
+  config,
+  handler: ({ dryRun, words, ...given }, common) =>
+    Effect.gen(function* () {
+      const [action, word, ...rest] = words
+      const actions = ["add", "list", "repair", "trust"]
+      if (action === undefined || !actions.includes(action)) {
+        const near = action === undefined ? undefined : Argv.nearest(action, actions)
+        return yield* usage(
+          action === undefined
+            ? "vault takes add, list, repair or trust"
+            : `unknown: vault ${action}${near === undefined ? "" : `: did you mean ${near}?`}`
+        )
+      }
+      if (rest.length > 0) return yield* usage(`vault ${action} takes one name, not also ${rest.join(" ")}`)
+      if (action === "list") {
+        const state = yield* VaultState.VaultState
+        for (const name of yield* state.vaults) yield* Console.emit(common, { type: "vault", name }, `${name}:`)
+        for (const [name, peer] of yield* state.peers)
+          yield* Console.emit(
+            common,
+            { type: "vault", name, id: peer.vaultId },
+            `${name}:  attached from ${peer.store}`
+          )
+        return exitCode.done
+      }
+      if (word === undefined) return yield* usage(`vault ${action} needs the vault's name`)
+      const name = yield* nameOf(word)
+      if (action === "add") yield* add(name, { ...given, dryRun }, common)
+      else if (action === "repair") yield* repair(name, dryRun, common)
+      else yield* trust(name, common, dryRun)
+      return exitCode.done
+    }).pipe(Effect.provide(Layer.mergeAll(Live.layer, ProgressTerminal.layer(common))))
+})
