@@ -38,7 +38,8 @@ const operands: Readonly<Record<string, ReadonlyArray<string>>> = {
   show: ["docs:docs/letter.txt"],
   log: ["docs:"],
   verify: ["docs:"],
-  status: []
+  status: [],
+  vault: ["list"]
 }
 
 describe("help and version", () => {

@@ -298,6 +298,23 @@ describe("conflict names", () => {
     })
   )
 
+  it.effect("a copy whose content wins the path after all is taken away, unless it was in the base or is newer", () =>
+    Effect.gen(function* () {
+      const copy = suffixed("a", 2)
+      const [early, late, rival] = [file(2, { mtime: 102 }), file(2, { mtime: 107 }), file(3, { mtime: 104 })]
+      const merged = tree({ a: rival, [copy]: early })
+      yield* check(tree({ a: file(1) }), merged, tree({ a: late }), { a: late, [suffixed("a", 3)]: rival })
+      const before = tree({ a: file(1), [copy]: early })
+      const expected = { a: late, [copy]: early, [suffixed("a", 3)]: rival }
+      yield* check(before, merged, tree({ a: late, [copy]: early }), expected)
+      const newer = file(2, { mtime: 200 })
+      yield* check(tree({ a: file(1) }), tree({ a: rival, [copy]: newer }), tree({ a: late }), {
+        ...expected,
+        [copy]: newer
+      })
+    })
+  )
+
   it.effect("a name of 255 bytes is cut, and merging again finds the copy", () =>
     Effect.gen(function* () {
       const long = `${"é".repeat(125)}.text`

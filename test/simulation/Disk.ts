@@ -4,6 +4,7 @@ import * as Either from "effect/Either"
 import * as Stream from "effect/Stream"
 import * as ObjectStore from "../../src/services/ObjectStore.ts"
 import type { Dice } from "./Dice.ts"
+import type { Reads } from "./Faults.ts"
 import type { Process, Wire } from "./Process.ts"
 
 interface Cell {
@@ -93,7 +94,7 @@ export class Disk {
       operation: string,
       path: string,
       apply: (back: number) => Either.Either<A, ObjectStore.ObjectStoreError>,
-      about: { readonly isRead?: boolean; readonly show?: (value: A) => string } = {}
+      about: { readonly reads?: Reads; readonly show?: (value: A) => string } = {}
     ) =>
       wire.call({
         process,
@@ -149,7 +150,7 @@ export class Disk {
             const offset = range?.offset ?? 0
             return Either.right(bytes.slice(offset, offset + (range?.length ?? bytes.length)))
           },
-          { isRead: true, show: (bytes) => `${bytes.length} bytes` }
+          { reads: readsOf(path), show: (bytes) => `${bytes.length} bytes` }
         ),
       size: (path) =>
         call(
@@ -160,7 +161,7 @@ export class Disk {
             if (bytes !== undefined && bugs.trustsFound !== true) touched.add(path)
             return Either.right(bytes?.length)
           },
-          { isRead: true, show: String }
+          { reads: readsOf(path), show: String }
         ),
       list: (prefix) =>
         Stream.unwrap(
@@ -189,6 +190,9 @@ export class Disk {
     }
   }
 }
+
+/** Blobs are never replaced: an older view of one can only lack it. */
+const readsOf = (path: string): Reads => (path.startsWith("blob3/") ? "blob" : "latest")
 
 /** A path with its hashes cut, for reading. */
 const short = (path: string) => path.replace(/([\w-]{8})[\w-]{24,}/g, "$1…")

@@ -6,16 +6,17 @@ import * as Dice from "./Dice.ts"
  * - `reorder`: requests of one writer overtake each other, and one that was under way when its writer died arrives later.
  * - `fail`: a call is refused and does nothing.
  * - `failAfter`: a call does its work and is answered with a failure.
- * - `stale`: a read is answered with what was true some time ago.
+ * - `stale`: the registry, or an object that was replaced, is answered as it was some time ago.
+ * - `unseen`: an object that was put a short time ago is answered as missing.
  * - `crash`: a writer dies between two effects: no finalizer runs, what its disk had not made durable is gone.
  * - `interrupt`: a writer is told to stop: finalizers run.
  * - `power`: everything goes dark at once: all writers crash, and the store loses what was not durable.
  */
-export const faultNames = ["delay", "reorder", "fail", "failAfter", "stale", "crash", "interrupt", "power"] as const
+export const faultNames = ["delay", "reorder", "fail", "failAfter", "stale", "unseen", "crash", "interrupt", "power"] as const
 export type FaultName = (typeof faultNames)[number]
 
 /** What happens to one call. */
-export type Trouble = "fail" | "failAfter" | "stale" | "crash" | "crashAfter" | "interrupt" | "power"
+export type Trouble = "fail" | "failAfter" | "stale" | "unseen" | "crash" | "crashAfter" | "interrupt" | "power"
 
 /** A call by its writer, the writer's life and its place in that life. */
 export type CallId = `${number}.${number}.${number}`
@@ -25,6 +26,9 @@ export interface Struck {
   readonly call: CallId
   readonly trouble: Trouble
 }
+
+/** What a call reads that may be answered from the past: something that is replaced, a blob that may be new, or nothing. */
+export type Reads = "latest" | "blob" | "nothing"
 
 export interface Fate {
   /** Microseconds from the request to its arrival, and from there to its answer. */
@@ -55,7 +59,7 @@ export interface Plan {
     writer: number,
     life: number,
     call: number,
-    about: { readonly isShared: boolean; readonly isRead: boolean; readonly isCalm: boolean }
+    about: { readonly isShared: boolean; readonly reads: Reads; readonly isCalm: boolean }
   ) => Fate
 }
 
@@ -67,6 +71,7 @@ const probabilities: ReadonlyArray<readonly [FaultName, Trouble, number]> = [
   ["fail", "fail", 0.015],
   ["failAfter", "failAfter", 0.015],
   ["stale", "stale", 0.03],
+  ["unseen", "unseen", 0.01],
   ["crash", "crash", 0.006],
   ["crash", "crashAfter", 0.006],
   ["interrupt", "interrupt", 0.004],
@@ -83,7 +88,7 @@ export const plan = (options: Options): Plan => {
   })
   const reach = (attemptMillis * 1000) / callsInAnAttempt / 2
   return {
-    fate: (writer, life, call, { isCalm, isRead, isShared }) => {
+    fate: (writer, life, call, { isCalm, isShared, reads }) => {
       const dice = Dice.make(seed, 2, writer, life, call)
       const id: CallId = `${writer}.${life}.${call}`
       const [first, second, where, back, outlives] = [dice.float(), dice.float(), dice.float(), dice.float(), dice.float()]
@@ -99,7 +104,8 @@ export const plan = (options: Options): Plan => {
           trouble = odd.trouble
           break
         }
-        if (trouble === "stale" && !(isRead && isShared)) trouble = undefined
+        if (trouble === "stale" && reads !== "latest") trouble = undefined
+        if (trouble === "unseen" && reads !== "blob") trouble = undefined
       }
       return {
         arrive: isSlow ? 1 + first * slow : usually / 2,

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
-import type { CallId, Plan, Struck } from "./Faults.ts"
+import type { CallId, Plan, Reads, Struck } from "./Faults.ts"
 import type { Files } from "./FileMerge.ts"
 import type { World } from "./World.ts"
 
@@ -36,7 +36,7 @@ export interface Request<A, E> {
   readonly label: string
   /** In a store that all writers use, and not on the writer's own disk. */
   readonly isShared: boolean
-  readonly isRead?: boolean
+  readonly reads?: Reads
   /** The step; `back` is 0, or how far in the past to look, in microseconds. */
   readonly apply: (back: number) => Either.Either<A, E>
   /** The failure when it is refused or its answer is lost. */
@@ -89,8 +89,8 @@ export class Wire {
     return Effect.async<A, E>((resume) => {
       if (!process.isAlive) return
       const number = process.calls++
-      const { isRead = false, isShared } = request
-      const fate = this.#plan.fate(process.writer, process.life, number, { isShared, isRead, isCalm: process.isCalm })
+      const { isShared, reads = "nothing" } = request
+      const fate = this.#plan.fate(process.writer, process.life, number, { isShared, reads, isCalm: process.isCalm })
       const id: CallId = `${process.writer}.${process.life}.${number}`
       const name = `${process.name} #${number} ${request.label}`
       if (fate.trouble !== undefined) this.struck.push({ call: id, trouble: fate.trouble })
@@ -100,6 +100,7 @@ export class Wire {
       const arrival = this.#isOrdered ? Math.max(due, process.lastArrival) : due
       process.lastArrival = arrival
       const { trouble } = fate
+      const isStale = trouble === "stale" || trouble === "unseen"
 
       if (trouble === "crash" || trouble === "power" || trouble === "interrupt") {
         this.#world.later(0, () => {
@@ -115,11 +116,11 @@ export class Wire {
         const isHeard = process.isAlive && isWanted
         if (!isHeard && !(isShared && fate.outlives)) return
         if (isHeard && trouble === "fail") return answer(Either.left(request.refused("refused")), "refused")
-        const result = request.apply(trouble === "stale" ? fate.back : 0)
+        const result = request.apply(isStale ? fate.back : 0)
         const shown = Either.match(result, { onLeft: String, onRight: (value) => request.show?.(value) ?? "done" })
         if (!isHeard) return this.note(`${name}: ${shown}, nobody hears it`)
         if (trouble === "failAfter") return answer(Either.left(request.refused("the answer was lost")), `${shown}, answer lost`)
-        answer(result, trouble === "stale" ? `${shown}, stale` : shown)
+        answer(result, isStale ? `${shown}, stale` : shown)
         if (trouble === "crashAfter") {
           this.note(`${process.name}: crash`)
           this.#executioner.crash(process)

@@ -8,6 +8,7 @@ import type * as RegistryEntry from "../../src/schema/RegistryEntry.ts"
 import * as StreamKey from "../../src/schema/StreamKey.ts"
 import type * as Registry from "../../src/services/Registry.ts"
 import { primitives } from "./CheapCrypto.ts"
+import type { Reads } from "./Faults.ts"
 import type { Process, Wire } from "./Process.ts"
 
 /** Known bugs of registries. */
@@ -72,7 +73,7 @@ export const opened = (options: {
     operation: string,
     key: StreamKey.StreamKey,
     apply: (back: number) => Either.Either<A, Registry.RegistryError>,
-    about: { readonly isRead?: boolean; readonly show?: (value: A) => string } = {}
+    about: { readonly reads?: Reads; readonly show?: (value: A) => string } = {}
   ) =>
     wire.call({
       process,
@@ -91,7 +92,7 @@ export const opened = (options: {
         Either.map(decode(key, back === 0 ? cells.bytes(key) : cells.asOf(key, wire.now - back)), (stored) =>
           stored === undefined ? [] : [stored]
         ),
-      { isRead: true, show: ([entry]) => (entry === undefined ? "nothing" : shown(entry)) }
+      { reads: "latest", show: ([entry]) => (entry === undefined ? "nothing" : shown(entry)) }
     )
 
   const entries: Registry.Service["entries"] = (key) => {

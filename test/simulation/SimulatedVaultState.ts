@@ -33,8 +33,10 @@ export const opened = (options: {
   readonly wire: Wire
   readonly process: Process
   readonly bugs: Bugs
+  /** What answers where nothing is simulated. */
+  readonly otherwise: VaultState.Service
 }): VaultState.Service => {
-  const { bugs, process, records, wire } = options
+  const { bugs, otherwise, process, records, wire } = options
 
   const failed = (reason: VaultState.VaultStateError["reason"], vault: string, record: string, detail: string) =>
     new VaultState.VaultStateError({ reason, vault, record, detail })
@@ -71,13 +73,9 @@ export const opened = (options: {
   }
 
   return {
-    vaults: read("(all)", "vaults", () => ["simulated"]),
+    ...otherwise,
     keys: (vault) => read(vault, "keys", () => records.keys, () => "there"),
-    createKeys: (vault) => read(vault, "createKeys", () => false),
     sources: (vault) => read(vault, "sources", () => records.sources, ({ length }) => `${length}`),
-    createSource: (vault) => read(vault, "createSource", () => false),
-    saveSource: (vault) => read(vault, "saveSource", () => undefined),
-    removeSource: (vault) => read(vault, "removeSource", () => undefined),
     record: (vault, folder) =>
       call(
         vault,

@@ -111,6 +111,13 @@ const sealedKeys = Effect.runSync(
 
 const mappingOf = (folder: string) => new VaultState.SourceMapping({ folder, path: `/${folder}`, selection })
 
+/** A state in which nothing is, for what no writer of a simulation asks. */
+const otherwise = Effect.runSync(
+  Effect.flatMap(ObjectStoreMemory.make(), VaultStateObjectStore.make).pipe(
+    Effect.provideService(Crypto.Crypto, CheapCrypto.crypto(Dice.make(0)))
+  )
+)
+
 const prepared = new Map<string, ReadonlyArray<readonly [path: string, bytes: Uint8Array]>>()
 
 /** The objects that a disk has on which the vault was opened once and `folder` was chosen as its source. */
@@ -358,7 +365,7 @@ class Simulation {
     const { mutant, state } = this.#configuration
     const wire = this.#wire
     const bugs = mutant?.disk ?? {}
-    if (state === "values") return SimulatedVaultState.opened({ records: writer.records, wire, process, bugs })
+    if (state === "values") return SimulatedVaultState.opened({ records: writer.records, wire, process, bugs, otherwise })
     const own = writer.disk.opened({ name: "disk", wire, process, isShared: false, bugs })
     return Effect.runSync(Effect.provideService(VaultStateObjectStore.make(own), Crypto.Crypto, crypto))
   }
