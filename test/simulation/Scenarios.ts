@@ -1,0 +1,27 @@
+/** Which kinds of worlds there are, and which of them a seed is run in. */
+import * as Dice from "./Dice.ts"
+import type { Configuration } from "./Simulation.ts"
+
+/** What is the same in all runs, and what the seed decides. */
+export interface Variety {
+  readonly folders: Configuration["folders"] | "mixed"
+  readonly registry: Configuration["registry"] | "mixed"
+  readonly state: Configuration["state"] | "mixed"
+}
+
+export const mixed: Variety = { folders: "mixed", registry: "mixed", state: "mixed" }
+
+/** The configuration of a seed. */
+export const configuration = (
+  variety: Variety,
+  rest: Omit<Configuration, "folders" | "registry" | "state">
+): Configuration => {
+  const dice = Dice.make(rest.seed, 12)
+  const [folders, registry, state] = [dice.chance(0.5), dice.chance(0.2), dice.chance(0.1)]
+  return {
+    ...rest,
+    folders: variety.folders !== "mixed" ? variety.folders : folders ? "shared" : "own",
+    registry: variety.registry !== "mixed" ? variety.registry : registry ? "objects" : "cell",
+    state: variety.state !== "mixed" ? variety.state : state ? "files" : "values"
+  }
+}
