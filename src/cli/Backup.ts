@@ -76,6 +76,7 @@ const plan = Effect.fnUntraced(function* (words: ReadonlyArray<string>, selectio
   const reference = yield* Reference.parse(last)
   if (reference.snapshot._tag !== "Latest" || reference.snapshot.back !== 0)
     return yield* new Argv.Usage({ problem: `${last}: a backup makes a new snapshot, it cannot go into an old one` })
+  yield* Vault.refuseAttached(reference.vault)
   const sources = words.slice(0, -1)
   const remote = sources.find((word) => !VaultRef.isLocal(word))
   if (remote !== undefined)

@@ -67,8 +67,10 @@ const byTag: Readonly<Record<string, number>> = {
   Usage: exitCode.usage,
   FormatError: exitCode.usage,
   SourceCollision: exitCode.usage,
+  ReadOnlyVault: exitCode.usage,
   InputNeeded: exitCode.inputNeeded,
   IdentityUnusable: exitCode.denied,
+  StoreAbsent: exitCode.unreachable,
   NothingReadable: exitCode.damage,
   PublishContended: exitCode.contention
 }

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { readFile } from "node:fs/promises"
+import { readdir, readFile } from "node:fs/promises"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -43,9 +43,22 @@ export const identities = Effect.fnUntraced(function* (file: string) {
   return found.map((line) => Redacted.make(line))
 })
 
+/** The folder of an attached vault is not there. @since 0.1.0 @category errors */
+export class StoreAbsent extends Data.TaggedError("StoreAbsent")<{ readonly folder: string; readonly detail: string }> {
+  override get message() {
+    return `store ${this.folder}: ${this.detail}; if it is on a drive or a share, connect that first`
+  }
+}
+
 const open = Effect.fnUntraced(function* (name: string, peer: VaultState.Peer, atLeast: bigint) {
   const { primitives } = yield* Crypto.Crypto
-  const objects = yield* ObjectStoreFs.make({ directory: peer.store, name })
+  // an absent folder would look like one in which nothing was published
+  yield* Effect.tryPromise({
+    try: () => readdir(peer.store),
+    catch: (cause) =>
+      new StoreAbsent({ folder: peer.store, detail: cause instanceof Error ? cause.message : "it cannot be read" })
+  })
+  const objects = yield* ObjectStoreFs.make({ directory: peer.store, name, readOnly: true })
   return yield* Peer.load({
     name,
     publicKey: Either.getOrThrow(PublicKey.fromHex(peer.device)),

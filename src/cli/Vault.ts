@@ -114,7 +114,8 @@ const repair = Effect.fnUntraced(function* (name: string, dryRun: boolean, voice
     )
   const vault = yield* Vault.open(name)
   const result = yield* Repair.repair(vault)
-  for (const { detail, id } of result.lost) yield* Console.tell(`cairn: ${name}: ${Hash.toShort(id)}: ${detail}`)
+  for (const { detail, id } of result.lost)
+    yield* Console.complain(`${name}: snapshot ${Hash.toShort(id)} cannot be read whole: ${detail}`)
   const text =
     result.revision === undefined
       ? `${name}: nothing to repair`
@@ -143,6 +144,8 @@ const trust = Effect.fnUntraced(function* (name: string, common: Verb.Common, dr
   const now = found === undefined ? "nothing" : `revision ${found.entry.revision}, snapshot ${Hash.toShort(found.hash)}`
   yield* Console.note(common, `${name}: seen before: revision ${seen}; published now: ${now}`)
   if (dryRun) return
+  if (found !== undefined && found.entry.revision >= seen)
+    return yield* Console.note(common, `${name}: nothing to accept`)
   if (!common.yes) return yield* usage(`what is published now is older than what was seen: --yes takes it all the same`)
   yield* state.forgetSeen(name)
   if (found !== undefined) yield* state.saveSeen(name, found.entry.revision)

@@ -12,6 +12,7 @@ import type { Primitives } from "../schema/Primitives.ts"
 import * as TraversalContext from "../schema/TraversalContext.ts"
 import * as BlobStore from "../services/BlobStore.ts"
 import * as BlobCodec from "./BlobCodec.ts"
+import * as Mending from "./Mending.ts"
 import type { NodeCache } from "./NodeCache.ts"
 import { DamagedTree, type TreeError } from "./TreeError.ts"
 
@@ -36,7 +37,8 @@ export interface Pipeline {
    */
   readonly readNode: (link: Pick<Node.ContentRef, "hash" | "plaintextHash">) => Effect.Effect<Node.Node, TreeError>
   /**
-   * Encodes and keeps a node; what the store has it does not write again, what only the cache has is written.
+   * Encodes and keeps a node; what the store has it does not write again, what only the cache has is written. A node that
+   * the store has and that was not read lately is read, and replaced if it is damaged.
    *
    * A node pipeline with `skipWhenUnhelpful` is `DamagedTree` `Unsupported`: a skipped node could not be read back.
    */
@@ -98,7 +100,15 @@ export const make = (options: Options): Pipeline => {
         })
       )
     }
+    const tooLarge = (size: string) =>
+      new DamagedTree({
+        reason: "Unsupported",
+        blob: "",
+        detail: `a node of ${size} could not be read back: too many names in a row, none of which ends a node`
+      })
+    if (node.entries.length > Node.maxEntries) return Either.left(tooLarge(`${node.entries.length} entries`))
     const cbor = Node.encode(node)
+    if (cbor.length > BlobCodec.maximumNodeLength) return Either.left(tooLarge(`${cbor.length} bytes`))
     return Either.map(BlobCodec.encode(primitives, context.node, "meta", context.keys, cbor), (blob) => ({
       blob,
       weight: cbor.length
@@ -120,12 +130,14 @@ export const make = (options: Options): Pipeline => {
       }),
     writeNode: (node) =>
       Effect.suspend(() =>
-        Effect.flatMap(encodeNode(node), ({ blob, weight }) =>
-          Effect.map(blobs.put(blob.hash, blob.stored), () => {
+        Effect.flatMap(encodeNode(node), ({ blob, weight }) => {
+          const isKnownGood = cache.get(blob.hash, blob.plaintextHash) !== undefined
+          const kept = isKnownGood ? blobs.put(blob.hash, blob.stored) : Mending.put(blobs, blob.hash, blob.stored)
+          return Effect.map(kept, () => {
             cache.put(blob.hash, blob.plaintextHash, node, weight)
             return { hash: blob.hash, plaintextHash: blob.plaintextHash, storedLength: blob.stored.length }
           })
-        )
+        })
       ),
     readLeaf: (entry) =>
       Effect.suspend(() => {

@@ -23,6 +23,7 @@ const reasons = {
   BadPath: "Unavailable",
   Full: "Full",
   Denied: "Denied",
+  Unreadable: "Unreadable",
   Unavailable: "Unavailable"
 } as const
 

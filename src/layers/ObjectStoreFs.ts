@@ -29,6 +29,8 @@ export interface Options {
   readonly name?: string
   /** `false` goes without hard links, as on filesystems that have none; found out by itself when absent. */
   readonly hardLinks?: boolean
+  /** Nothing in the folder is ever changed; writing is `Denied`. */
+  readonly readOnly?: boolean
   /** Files and folders are made for this user alone (0600, 0700); otherwise as the umask says. */
   readonly private?: boolean
 }
@@ -53,6 +55,11 @@ const reasons: Record<string, { readonly reason: ObjectStoreError["reason"]; rea
   EIO: { reason: "Unavailable", detail: "the disk failed; check it before trusting it again" }
 }
 
+// a bad place on the disk concerns the one object: whoever reads many goes on with the others
+const readingReasons: typeof reasons = {
+  EIO: { reason: "Unreadable", detail: "the disk cannot read it; copy what can still be read to another disk" }
+}
+
 /** A store over `options.directory`; old leftovers of dead processes are removed in the background. @since 0.1.0 @category constructors */
 export const make = (options: Options): Effect.Effect<Service, never, Scope.Scope> =>
   Effect.gen(function* () {
@@ -69,10 +76,11 @@ export const make = (options: Options): Effect.Effect<Service, never, Scope.Scop
 
     const failed = (operation: string, path: string) => (cause: unknown) => {
       const code = NodeFile.codeOf(cause)
-      const known = reasons[code] ?? {
-        reason: "Unavailable" as const,
-        detail: cause instanceof Error ? cause.message : String(cause)
-      }
+      const known = (operation === "get" ? readingReasons[code] : undefined) ??
+        reasons[code] ?? {
+          reason: "Unavailable" as const,
+          detail: cause instanceof Error ? cause.message : String(cause)
+        }
       const detail = `${known.detail} (${code})`
       return new ObjectStoreError({ reason: known.reason, store: name, operation, path, detail })
     }
@@ -212,9 +220,17 @@ export const make = (options: Options): Effect.Effect<Service, never, Scope.Scop
     }
 
     const now = yield* Clock.currentTimeMillis
-    yield* Effect.forkScoped(FsLeftovers.remove(temporaryFolder, now))
+    if (options.readOnly !== true) yield* Effect.forkScoped(FsLeftovers.remove(temporaryFolder, now))
+    const denied = (operation: string) => (path: string) =>
+      new ObjectStoreError({
+        reason: "Denied",
+        store: name,
+        operation,
+        path,
+        detail: "the store is opened for reading"
+      })
 
-    return {
+    const service: Service = {
       name,
       features: { caseSensitive: false, recommendedMaxDirSize: 1024 },
       put: (path, bytes) => attempt("put", path, () => replace(path, bytes)),
@@ -260,6 +276,9 @@ export const make = (options: Options): Effect.Effect<Service, never, Scope.Scop
       remove: (path) => attempt("remove", path, () => remove(path)),
       sync: Effect.mapError(barrier.sync, notFlushed("sync"))
     }
+    return options.readOnly === true
+      ? { ...service, put: denied("put"), create: denied("create"), remove: denied("remove"), sync: Effect.void }
+      : service
   })
 
 /** @since 0.1.0 @category layers */

@@ -76,6 +76,8 @@ const reasonOf = (cause: unknown): Registry.RegistryError["reason"] => {
   }
 }
 
+const isReadOnlyDisk = (cause: unknown): boolean => cause instanceof Error && "code" in cause && cause.code === 30
+
 /** A new environment is durable only when the names that lead to it are; LMDB itself flushes just its file. */
 const flushFolders = async (directory: string, firstMade: string | undefined) => {
   await NodeFile.flushFolder(directory)
@@ -87,10 +89,49 @@ const flushFolders = async (directory: string, firstMade: string | undefined) =>
   }
 }
 
+// of MDB_meta in LMDB's sources: the first two pages hold one each, the one of the later transaction counts
+const magic = 0xbeefc0de
+const metaAt = 24
+const metaLength = 136
+const largestPage = 65_536
+const noPage = 0xffff_ffff_ffff_ffffn
+
+/** How a database file of `size` bytes that begins with `head` is cut short, if it is. */
+const problemOf = (head: Uint8Array, size: number): string | undefined => {
+  const problem = `it is cut short at ${size} bytes`
+  const view = new DataView(head.buffer, head.byteOffset, head.length)
+  if (head.length < metaAt + metaLength) return problem
+  // no such file, or one of a machine that lays it out otherwise: LMDB knows, and says so
+  if (view.getUint32(metaAt, true) !== magic) return undefined
+  const pageSize = view.getUint32(metaAt + 24, true)
+  const second = pageSize + metaAt
+  if (head.length < second + metaLength) return pageSize > largestPage ? undefined : problem
+  const transaction = (meta: number) => view.getBigUint64(meta + 128, true)
+  const newest = transaction(second) > transaction(metaAt) ? second : metaAt
+  const roots = [view.getBigUint64(newest + 64, true), view.getBigUint64(newest + 112, true)]
+  return roots.some((page) => page !== noPage && (page + 1n) * BigInt(pageSize) > BigInt(size)) ? problem : undefined
+}
+
+/** Whether the file can be given to LMDB, which takes what is mapped for valid: a file cut short is a crash without a word. */
+const inspect = async (file: string) => {
+  for (let attempt = 0; ; attempt++) {
+    const size = (await NodeFile.unless(NodeFile.absent, NodeFile.lstat(file)))?.size ?? 0
+    // LMDB makes a new one of an empty file
+    if (size === 0) return
+    const head = await NodeFile.readRange(file, 0, 2 * largestPage)
+    const problem = head instanceof Uint8Array ? problemOf(head, size) : undefined
+    if (problem === undefined) return
+    // another process may be making it at this moment
+    if (attempt === 3) throw new Error(`${file} is damaged (${problem}): put it back from a copy, or move it away`)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}
+
 const open = async (lmdb: typeof Lmdb, directory: string) => {
   const absolute = Path.resolve(directory)
   const made = await NodeFile.mkdir(absolute, { recursive: true })
-  const environment = lmdb.open({
+  await inspect(Path.join(absolute, "data.mdb"))
+  const options = {
     path: absolute,
     noSubdir: false,
     // a commit that others can see is one that is on disk: both happen before the write lock is given up
@@ -98,14 +139,26 @@ const open = async (lmdb: typeof Lmdb, directory: string) => {
     maxDbs: 4,
     encoding: "binary",
     keyEncoding: "binary"
-  })
+  } as const
+  let readOnly = false
+  const begin = () => {
+    try {
+      return lmdb.open(options)
+    } catch (cause) {
+      if (!isReadOnlyDisk(cause)) throw cause
+      // what is on such a disk can still be restored: a failing one is made read-only by the system
+      readOnly = true
+      return lmdb.open({ ...options, readOnly })
+    }
+  }
+  const environment = begin()
   const database = environment.openDB<Uint8Array, Uint8Array>({
     name: "registry",
     encoding: "binary",
     keyEncoding: "binary"
   })
-  await flushFolders(absolute, made)
-  return { environment, database }
+  if (!readOnly) await flushFolders(absolute, made)
+  return { environment, database, readOnly }
 }
 
 const openDatabase = Effect.fnUntraced(function* (directory: string) {
@@ -113,7 +166,7 @@ const openDatabase = Effect.fnUntraced(function* (directory: string) {
     try: () => import("lmdb"),
     catch: (cause) => new RegistryLmdbError({ reason: "NotInstalled", directory, detail: describe(cause) })
   })
-  const { database } = yield* Effect.acquireRelease(
+  return yield* Effect.acquireRelease(
     Effect.tryPromise({
       try: () => open(lmdb, directory),
       catch: (cause) => new RegistryLmdbError({ reason: "CannotOpen", directory, detail: describe(cause) })
@@ -121,7 +174,6 @@ const openDatabase = Effect.fnUntraced(function* (directory: string) {
     // nothing is lost: whatever was answered as stored is on disk before the environment is closed
     ({ environment }) => Effect.ignore(Effect.tryPromise(() => environment.close()))
   )
-  return database
 })
 
 /** Opens the environment and closes it with the scope. @since 0.1.0 @category constructors */
@@ -130,7 +182,7 @@ export const make: (options: Options) => Effect.Effect<Registry.Service, Registr
     const { primitives } = yield* Crypto
     const { directory, name = directory } = options
     const rules = RegistryRules.make(name, primitives)
-    const database = yield* openDatabase(directory)
+    const { database, readOnly } = yield* openDatabase(directory)
 
     const read = (key: StreamKey.StreamKey) => {
       const found = database.getBinary(StreamKey.toStorageKey(key))
@@ -159,16 +211,17 @@ export const make: (options: Options) => Effect.Effect<Registry.Service, Registr
       entries,
       set: (given, over) =>
         Effect.flatMap(rules.admit(given), ({ entry, bytes }) =>
-          attempt(entry.key, () =>
+          attempt(entry.key, () => {
+            if (readOnly) return Either.left(rules.error("Denied", entry.key, `${directory} is on a read-only disk`))
             // returns after the commit is on disk; blocks while another process is inside its own few milliseconds
-            database.transactionSync(() =>
+            return database.transactionSync(() =>
               Either.map(read(entry.key), (stored) => {
                 const decision = RegistryRules.decide(stored, entry, over)
                 if (decision === "write") database.putSync(StreamKey.toStorageKey(entry.key), bytes)
                 return decision === "lost" && stored !== undefined ? rules.lost(stored) : rules.stored()
               })
             )
-          )
+          })
         ),
       changes: (key) => RegistryRules.rising(Stream.tick(options.pollEvery ?? Duration.seconds(1)), entries(key))
     })

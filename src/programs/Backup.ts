@@ -5,6 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import * as Mending from "../fs5/Mending.ts"
 import * as NodeCache from "../fs5/NodeCache.ts"
 import * as Pipeline from "../fs5/Pipeline.ts"
 import type { TreeError } from "../fs5/TreeError.ts"
@@ -51,6 +52,10 @@ export interface Options {
   readonly onProblem?: (problem: Problem) => Effect.Effect<void>
   /** Files read at once. */
   readonly concurrency?: number
+  /** Cairn's own folders, by local path, which are never backed up (see `Scan.Options`). */
+  readonly own?: ReadonlyArray<string>
+  /** Read every file again, whether or not it looks changed, and replace the blobs of them that are damaged in the store. */
+  readonly reread?: boolean
 }
 
 /** What a backup of one source came to. @since 0.1.0 @category models */
@@ -151,25 +156,35 @@ export const backup = Effect.fn("Backup.backup")(function* (
   options: Options = {}
 ) {
   const progress = yield* Progress.Progress
+  const { reread = false, ...scanning } = options
   const { base, scannedAt } = yield* Publish.settle(vault, mapping.folder)
   yield* progress.phase("scanning")
-  const read = (previous: Scan.Options["previous"]) =>
-    Scan.scan(vault.pipeline, {
+  const read = (pipeline: Pipeline.Pipeline, previous: Scan.Options["previous"]) =>
+    Scan.scan(pipeline, {
       path: mapping.path,
       folder: mapping.folder,
       previous,
       selection: mapping.selection,
       metadata: "full",
-      ...options
+      ...scanning
     })
+  // what the store says it has is read, and written anew where it is rotten
+  const mending = Pipeline.make({
+    primitives: vault.primitives,
+    blobs: Mending.mending(vault.blobs),
+    context: vault.context,
+    cache: NodeCache.make()
+  })
+  const pipeline = reread ? mending : vault.pipeline
   const scan = yield* base === undefined
-    ? read(undefined)
+    ? read(pipeline, undefined)
     : Effect.catchIf(
-        read({ root: base, scannedAt }),
+        // nothing looks unchanged to a scan of 1970; what cannot be read keeps its last state all the same
+        read(pipeline, { root: base, scannedAt: reread ? 0 : scannedAt }),
         (error): error is TreeError =>
           (error._tag === "DamagedTree" || error._tag === "BlobStoreError") && Salvage.isDamage(error),
         // what the last scan left is rotten: everything is read again, and nothing is taken from it
-        () => read(undefined)
+        () => read(mending, undefined)
       )
   yield* progress.phase("publishing")
   const published = yield* Publish.publish(vault, {
@@ -200,8 +215,9 @@ export const preview = Effect.fn("Backup.preview")(function* (
   const blobs = yield* BlobStore.BlobStore
   const discarding: BlobStore.Service = {
     ...blobs,
-    has: () => Effect.succeed(true),
+    has: () => Effect.succeed(false),
     put: () => Effect.void,
+    remove: () => Effect.void,
     sync: Effect.void
   }
   const known = (yield* state.keys(name)) !== undefined

@@ -66,7 +66,7 @@ export const read = Effect.fn("Head.read")(function* (vault: Readable, hash: Has
   const plain = yield* Effect.mapError(envelope.open(vault.identities, sealed), (error) =>
     error.reason === "NotForUs"
       ? failed("NotForUs", "it is not encrypted for this device; have a device that can read it publish again")
-      : failed("Damaged", error.message)
+      : failed(error.reason === "BadIdentity" ? "NotForUs" : "Damaged", error.message)
   )
   const node = yield* Effect.mapError(TransparentNode.decode(plain), (error) => failed("Damaged", error.message))
   const secret = TransparentNode.recoverySecret(node)
@@ -125,7 +125,7 @@ export const current = Effect.fn("Head.current")(function* (vault: Readable, flo
       reason: "RolledBack",
       vault: vault.name,
       node: entries[0] === undefined ? "(none)" : Hash.toHex(entries[0].hash),
-      detail: `registry ${vault.registry.name} answers revision ${revision}, but this device has seen ${atLeast}: it was replaced or restored from an old copy; bring the newer one back, or go on from here with \`cairn vault repair ${vault.name}:\``
+      detail: `registry ${vault.registry.name} answers revision ${revision}, but this device has seen ${atLeast}: it was replaced or restored from an old copy; bring the newer one back, or go on from here with \`cairn vault ${vault.isAttached === true ? "trust" : "repair"} ${vault.name}:\``
     })
   const heads: Array<Head> = []
   // best first: revisions rise along a history, so that no entry is in the history of a later one

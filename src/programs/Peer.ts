@@ -51,6 +51,7 @@ export const load = Effect.fn("Peer.load")(function* (options: Options) {
   const under = (context: TraversalContext.TraversalContext): Readable => ({
     name,
     id: vaultId,
+    isAttached: true,
     streamKey: StreamKey.vault(publicKey, vaultId),
     identities,
     blobs,

@@ -70,9 +70,6 @@ export interface Outcome {
 /** The most attempts before a contended publish gives up. @since 0.1.0 @category constants */
 export const maxAttempts = 16
 
-/** History entries a published node carries inline; older ones are reached through the nodes it names. @since 0.1.0 @category constants */
-export const inlineHistory = 256
-
 /** Full jitter: uniform in 1 ms to a ceiling of 25 ms that doubles up to 6.4 s. @since 0.1.0 @category constants */
 export const backoff = Schedule.exponential("25 millis").pipe(
   Schedule.union(Schedule.spaced("6400 millis")),
@@ -148,7 +145,7 @@ const inherit = (heads: ReadonlyArray<Head.Published>, now: number) => {
   // the oldest head first, so that the best one is the newest in the history too
   for (const { hash, node } of [...heads].reverse())
     history = TransparentNode.addHistory(history, supersededAt(node, now), hash)
-  return { history: TransparentNode.chronological(history).slice(-inlineHistory), others: [...others] }
+  return { history: TransparentNode.chronological(history).slice(-Snapshots.inlineHistory), others: [...others] }
 }
 
 /** Puts the sealed node for `tree` beside the blobs it names, and makes all of it durable. */
@@ -344,12 +341,13 @@ export const settle = Effect.fn("Publish.settle")(function* (vault: Vault.Vault,
   const known = yield* state.record(vault.name, folder)
   const { heads, revision } = yield* Head.current(vault, known?.revision)
   const intents = yield* state.intents(vault.name, folder)
-  // those that other publications have pushed out of the inline history since are looked for all the way
-  const isFar = intents.some((intent) => revision - intent.revision >= BigInt(inlineHistory) - 1n)
-  const far = isFar ? (yield* Effect.forEach(heads, (head) => Snapshots.all(vault, head))).flat() : []
-  const ids = new Set(far.map(({ id }) => Hash.toHex(id)))
+  const reached = yield* Snapshots.reached(
+    vault,
+    heads,
+    intents.map(({ node }) => node)
+  )
   const newestFirst = [...intents].sort((a, b) => (a.revision < b.revision ? 1 : -1))
-  const happened = newestFirst.find(({ node }) => ids.has(node) || heads.some((head) => Head.contains(head, node)))
+  const happened = newestFirst.find(({ node }) => reached.has(node))
   const record = happened !== undefined && happened.revision > (known?.revision ?? 0n) ? happened : known
   if (record !== undefined && record !== known) yield* state.saveRecord(vault.name, folder, record)
   for (const intent of intents) {

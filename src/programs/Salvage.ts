@@ -16,7 +16,10 @@ import * as TreeReader from "../fs5/TreeReader.ts"
 
 /** Whether the error is about this one blob, so that everything beside it can go on. @since 0.1.0 @category guards */
 export const isDamage = (error: TreeError): boolean =>
-  error._tag === "DamagedTree" || error.reason === "Missing" || error.reason === "Damaged"
+  error._tag === "DamagedTree" ||
+  error.reason === "Missing" ||
+  error.reason === "Damaged" ||
+  error.reason === "Unreadable"
 
 /** An entry, or a run of keys whose node cannot be read. @since 0.1.0 @category models */
 export type Item =

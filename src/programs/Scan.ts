@@ -5,6 +5,7 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
@@ -17,6 +18,7 @@ import * as TreeBuilder from "../fs5/TreeBuilder.ts"
 import type { TreeError } from "../fs5/TreeError.ts"
 import type * as TreeReader from "../fs5/TreeReader.ts"
 import * as Bytes from "../schema/Bytes.ts"
+import * as LocalPath from "../schema/LocalPath.ts"
 import type { NodeEntry } from "../schema/Node.ts"
 import * as LocalTree from "../services/LocalTree.ts"
 import * as Progress from "../services/Progress.ts"
@@ -45,6 +47,11 @@ export interface Options {
   /** The tree of the last acknowledged scan, and when that began (milliseconds since 1970). */
   readonly previous?: { readonly root: TreeReader.Root; readonly scannedAt: number } | undefined
   readonly selection: Selection
+  /**
+   * Cairn's own folders, by local path: they are left out wherever they are met, and are no sources, nor is anything in them.
+   * A store that is kept in itself would grow by what it holds with every backup, and the keys are not for whoever reads it.
+   */
+  readonly own?: ReadonlyArray<string>
   /** `kind`: modification time and kind alone; `full`: everything the file system says. */
   readonly metadata: "full" | "kind"
   /** Files read at once. */
@@ -136,6 +143,20 @@ export const scan = Effect.fn("Scan.scan")(function* (pipeline: Pipeline, option
       reason: "NotASource",
       detail: `it is a ${root.status.kind.replace("_", " ")}, not a file or folder`
     })
+
+  const without: Array<LocalTree.FileStatus> = []
+  for (const path of options.own ?? []) {
+    const found = yield* Effect.option(tree.resolve(path))
+    // one that is not there, or out of our reach, is out of this scan's reach too
+    if (Option.isNone(found)) continue
+    if (LocalPath.isWithin(root.path, found.value.path))
+      return yield* new SourceUnreadable({
+        path: options.path,
+        reason: "NotASource",
+        detail: `it is in ${LocalPath.display(found.value.path)}, where Cairn keeps its own files`
+      })
+    without.push(found.value.status)
+  }
 
   const problem = (found: Walk.Problem) =>
     Ref.update(counts, (c) => ({ ...c, problems: c.problems + 1 })).pipe(
@@ -246,7 +267,7 @@ export const scan = Effect.fn("Scan.scan")(function* (pipeline: Pipeline, option
 
   const keep = (entries: ReadonlyArray<KeyedEntry>) => Effect.zipRight(builder.pushAll(entries), tally(entries))
 
-  yield* Walk.walk(tree, { root, folder, selection: options.selection }).pipe(
+  yield* Walk.walk(tree, { root, folder, selection: options.selection, without }).pipe(
     Stream.mapError(unreadable),
     Stream.rechunk(batch),
     Stream.chunks,

@@ -11,6 +11,7 @@ import * as Hash from "../schema/Hash.ts"
 import * as TransparentNode from "../schema/TransparentNode.ts"
 import type { SnapshotSelector } from "../schema/VaultRef.ts"
 import * as Head from "./Head.ts"
+import * as Salvage from "./Salvage.ts"
 import type { Readable } from "./Vault.ts"
 
 /** A reference names no snapshot, or more than one. @since 0.1.0 @category errors */
@@ -23,6 +24,9 @@ export class NoSuchSnapshot extends Schema.TaggedError<NoSuchSnapshot>()("NoSuch
     return `vault ${this.vault}: ${this.detail}`
   }
 }
+
+/** History entries a published node carries inline; older ones are reached through the nodes it names. @since 0.1.0 @category constants */
+export const inlineHistory = 256
 
 /** One snapshot as `log` shows it. @since 0.1.0 @category models */
 export interface Info {
@@ -47,9 +51,8 @@ const firstReadable = Effect.fnUntraced(function* (
   for (const { hash } of entries) {
     const read = yield* Effect.either(Head.read(vault, hash))
     if (Either.isRight(read)) return read.right
-    const { _tag, reason } = read.left
     // nothing is lost: what cannot be read stays listed, and whoever asks for it is told why
-    if (_tag === "BlobStoreError" && reason !== "Missing" && reason !== "Damaged") return yield* Effect.fail(read.left)
+    if (read.left._tag === "BlobStoreError" && !Salvage.isDamage(read.left)) return yield* Effect.fail(read.left)
   }
   return undefined
 })
@@ -94,6 +97,28 @@ export const all = Effect.fn("Snapshots.all")(function* (vault: Readable, head: 
     publishedAt: TransparentNode.publishedAt(head.node) ?? (before === undefined ? undefined : millis(before.key))
   })
   return infos as ReadonlyArray<Info>
+})
+
+/**
+ * Those of the nodes (hashes in hex) that are among `heads` or come before them; what other publications have pushed out of
+ * the inline history is looked for all the way.
+ *
+ * @since 0.1.0
+ * @category programs
+ */
+export const reached = Effect.fn("Snapshots.reached")(function* (
+  vault: Readable,
+  heads: ReadonlyArray<Head.Published>,
+  nodes: ReadonlyArray<string>
+) {
+  const found = new Set(nodes.filter((node) => heads.some((head) => Head.contains(head, node))))
+  if (found.size === nodes.length) return found
+  for (const head of heads) {
+    if (head.node.history.length < inlineHistory) continue
+    const before = new Set((yield* all(vault, head)).map(({ id }) => Hash.toHex(id)))
+    for (const node of nodes) if (before.has(node)) found.add(node)
+  }
+  return found
 })
 
 /**

@@ -14,6 +14,7 @@ import * as StreamKey from "../schema/StreamKey.ts"
 import type * as Envelope from "../services/Envelope.ts"
 import * as VaultState from "../services/VaultState.ts"
 import * as Head from "./Head.ts"
+import * as Snapshots from "./Snapshots.ts"
 import type { Vault } from "./Vault.ts"
 
 /**
@@ -26,11 +27,16 @@ import type { Vault } from "./Vault.ts"
 export const plan = Effect.fnUntraced(function* (
   vault: Vault,
   node: Hash.Hash,
-  built: { readonly entries: ReadonlyArray<RegistryEntry.RegistryEntry> }
+  built: Pick<Head.Current, "entries" | "revision">
 ) {
   const state = yield* VaultState.VaultState
   for (const { name } of vault.metaTargets)
-    yield* state.addTodo(vault.name, { _tag: "Mirror", store: name, node: Hash.toHex(node) })
+    yield* state.addTodo(vault.name, {
+      _tag: "Mirror",
+      store: name,
+      node: Hash.toHex(node),
+      revision: built.revision + 1n
+    })
   if (built.entries.length === 0) yield* state.addTodo(vault.name, { _tag: "RecoveryEntry" })
 })
 
@@ -39,7 +45,7 @@ const writeRecoveryEntry = Effect.fnUntraced(function* (vault: Vault) {
   const seed = Derivation.recoverySigningSeed(vault.primitives, Redacted.value(vault.recoverySecret))
   const publicKey = PublicKey.unsafeFromBytes(vault.primitives.ed25519PublicKey(seed))
   const present = yield* vault.registry.entries(StreamKey.vault(publicKey, vault.id))
-  if (present.length > 0) return
+  if (present.length > 0) return true
   const entry = yield* RegistryEntry.sign(vault.primitives, seed, {
     vaultId: vault.id,
     revision: 1n,
@@ -47,16 +53,21 @@ const writeRecoveryEntry = Effect.fnUntraced(function* (vault: Vault) {
   })
   // lost to another device: its entry stands, and leads to the vault as well
   yield* vault.registry.set(entry, [])
+  return true
 })
 
-/** Copies a published node to a meta target; one that never was published, or whose target is gone, has nothing to copy. */
-const mirror = Effect.fnUntraced(function* (vault: Vault, store: string, hex: string) {
-  const target = vault.metaTargets.find(({ name }) => name === store)
-  const { heads } = yield* Head.current(vault)
-  if (target === undefined || !heads.some((head) => Head.contains(head, hex))) return
-  const hash = Either.getOrThrow(Hash.fromHex(hex))
+/** Copies a published node to a meta target; one that was never published, or whose target is gone, has nothing to copy. */
+const mirror = Effect.fnUntraced(function* (vault: Vault, todo: Extract<VaultState.Todo, { readonly _tag: "Mirror" }>) {
+  const target = vault.metaTargets.find(({ name }) => name === todo.store)
+  if (target === undefined) return true
+  const { heads, revision } = yield* Head.current(vault)
+  const reached = yield* Snapshots.reached(vault, heads, [todo.node])
+  // one that may still win its compare-and-swap belongs to a run that is alive
+  if (!reached.has(todo.node)) return revision >= todo.revision
+  const hash = Either.getOrThrow(Hash.fromHex(todo.node))
   yield* target.put(hash, yield* vault.blobs.get(hash))
   yield* target.sync
+  return true
 })
 
 /**
@@ -69,15 +80,15 @@ export const workOff = Effect.fn("Todos.workOff")(function* (vault: Vault) {
   const state = yield* VaultState.VaultState
   const pending: Array<VaultState.Todo> = []
   for (const todo of yield* state.todos(vault.name)) {
-    const step: Effect.Effect<void, { readonly message: string }, Envelope.Envelope | VaultState.VaultState> =
-      todo._tag === "Mirror" ? mirror(vault, todo.store, todo.node) : writeRecoveryEntry(vault)
-    const isDone = yield* step.pipe(
-      Effect.as(true),
-      // nothing is lost: it stays on the list, and the caller is told
-      Effect.catchAll((error) => Effect.as(Effect.logDebug(error.message), false))
-    )
-    if (isDone) yield* state.removeTodo(vault.name, todo)
-    else pending.push(todo)
+    // whether it is done for good, which it is not for as long as its publication may still come
+    const step: Effect.Effect<boolean, { readonly message: string }, Envelope.Envelope | VaultState.VaultState> =
+      todo._tag === "Mirror" ? mirror(vault, todo) : writeRecoveryEntry(vault)
+    const ended = yield* Effect.either(step)
+    if (Either.isRight(ended) && ended.right) yield* state.removeTodo(vault.name, todo)
+    if (Either.isRight(ended)) continue
+    // nothing is lost: it stays on the list, and the caller is told
+    yield* Effect.logDebug(ended.left.message)
+    pending.push(todo)
   }
   return pending
 })

@@ -39,6 +39,13 @@ export class NoSuchVault extends Schema.TaggedError<NoSuchVault>()("NoSuchVault"
   }
 }
 
+/** The name is that of another device's vault, which is attached to be read. @since 0.1.0 @category errors */
+export class ReadOnlyVault extends Schema.TaggedError<ReadOnlyVault>()("ReadOnlyVault", { vault: Schema.String }) {
+  override get message() {
+    return `vault ${this.vault}: it is another device's, attached to be read; what is on this device goes into a vault of its own, as in \`cairn backup FOLDER OTHER:\``
+  }
+}
+
 /** The keys of a vault on this device cannot be used. @since 0.1.0 @category errors */
 export class VaultLocked extends Schema.TaggedError<VaultLocked>()("VaultLocked", {
   vault: Schema.String,
@@ -54,6 +61,8 @@ export class VaultLocked extends Schema.TaggedError<VaultLocked>()("VaultLocked"
 export interface Readable {
   readonly name: string
   readonly id: VaultId
+  /** It is another device's. */
+  readonly isAttached?: boolean
   /** Where its device publishes. */
   readonly streamKey: StreamKey
   readonly identities: ReadonlyArray<Redacted.Redacted<string>>
@@ -123,11 +132,18 @@ const fromKeys = Effect.fnUntraced(function* (name: string, device: Keyring.Devi
   return vault
 })
 
+/** Refuses the name of an attached vault. @since 0.1.0 @category programs */
+export const refuseAttached = Effect.fnUntraced(function* (name: string) {
+  const state = yield* VaultState.VaultState
+  if ((yield* state.peer(name)) !== undefined) return yield* new ReadOnlyVault({ vault: name })
+})
+
 /** Opens the vault `name` of this device. @since 0.1.0 @category programs */
 export const open = Effect.fn("Vault.open")(function* (name: string) {
   const state = yield* VaultState.VaultState
   const keyring = yield* Keyring.Keyring
   const sealed = yield* state.keys(name)
+  if (sealed === undefined) yield* refuseAttached(name)
   if (sealed === undefined) return yield* new NoSuchVault({ vault: name, known: yield* state.vaults })
   return yield* fromKeys(name, yield* keyring.device, sealed)
 })
@@ -136,8 +152,9 @@ export const open = Effect.fn("Vault.open")(function* (name: string) {
 export const ensure = Effect.fn("Vault.ensure")(function* (name: string) {
   const state = yield* VaultState.VaultState
   const keyring = yield* Keyring.Keyring
-  const device = yield* keyring.ensureDevice
   const existing = yield* state.keys(name)
+  if (existing === undefined) yield* refuseAttached(name)
+  const device = yield* keyring.ensureDevice
   if (existing !== undefined) return yield* fromKeys(name, device, existing)
 
   const crypto = yield* Crypto.Crypto

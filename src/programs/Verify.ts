@@ -17,6 +17,7 @@ import type { BlobStoreError } from "../services/BlobStore.ts"
 import * as Progress from "../services/Progress.ts"
 import * as VaultState from "../services/VaultState.ts"
 import * as Head from "./Head.ts"
+import * as Salvage from "./Salvage.ts"
 import * as Snapshots from "./Snapshots.ts"
 import * as Vault from "./Vault.ts"
 
@@ -49,12 +50,11 @@ export interface Result {
   readonly damaged: number
 }
 
-const isDamage = (error: TreeError | Head.HeadError): boolean =>
-  error._tag !== "BlobStoreError" || error.reason === "Missing" || error.reason === "Damaged"
+const isDamage = (error: TreeError | Head.HeadError): boolean => error._tag === "HeadError" || Salvage.isDamage(error)
 
 /** Whether the head's blob has rotted; one that belongs to somebody else, or was rolled back, is another matter. */
 const isDamagedHead = (error: BlobStoreError | Head.HeadError): boolean =>
-  error.reason === "Missing" || error.reason === "Damaged"
+  error._tag === "HeadError" ? error.reason === "Damaged" : Salvage.isDamage(error)
 
 /**
  * Reads every snapshot, node and blob once, checks all hashes down to the plaintext, and tells each damage; a store that

@@ -47,6 +47,8 @@ export interface Options {
   readonly root: { readonly path: LocalPath.LocalPath; readonly status: LocalTree.FileStatus }
   readonly folder: string
   readonly selection: Selection
+  /** Directories that are never entered, wherever they are met. */
+  readonly without?: ReadonlyArray<LocalTree.FileStatus>
 }
 
 interface Frame {
@@ -84,7 +86,7 @@ const holdsData = (status: LocalTree.FileStatus): boolean =>
  * @category constructors
  */
 export const walk = (tree: LocalTree.Service, options: Options): Stream.Stream<Item, LocalTree.LocalTreeError> => {
-  const { folder, root, selection } = options
+  const { folder, root, selection, without = [] } = options
 
   const text = (path: LocalPath.LocalPath, name: string) =>
     tree.open(LocalPath.child(path, LocalPath.nameOf(name))).pipe(
@@ -144,6 +146,7 @@ export const walk = (tree: LocalTree.Service, options: Options): Stream.Stream<I
       const status = entry.status.right
       const isDirectory = status.kind === "directory"
       if (!filter.includes(name, isDirectory)) continue
+      if (isDirectory && without.some((own) => LocalTree.sameFile(own, status))) continue
       if (!holdsData(status)) {
         pending.push([name, { item: { _tag: "LeftOut", display } }])
         continue

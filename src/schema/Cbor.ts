@@ -118,11 +118,17 @@ export const integers: Codec<Uint8Array> = {
     for (const byte of value) writer.integer(byte)
   },
   read: (reader) => {
-    const out: Array<number> = []
-    reader.eachItem(() => {
-      out.push(reader.integerIn(0, 0xff))
+    // grown by doubling: an array of numbers would take eight times the memory of what was sent
+    let out = new Uint8Array(32)
+    const count = reader.eachItem((index) => {
+      if (index === out.length) {
+        const larger = new Uint8Array(out.length * 2)
+        larger.set(out)
+        out = larger
+      }
+      out[index] = reader.integerIn(0, 0xff)
     })
-    return Uint8Array.from(out)
+    return out.slice(0, count)
   }
 }
 
@@ -149,6 +155,7 @@ export const list = <A>(item: Codec<A>): Codec<ReadonlyArray<A>> => ({
   read: (reader) => {
     const out: Array<A> = []
     reader.eachItem(() => {
+      reader.countListed()
       out.push(item.read(reader))
     })
     return out

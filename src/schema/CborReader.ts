@@ -10,6 +10,15 @@ import { FormatError } from "./FormatError.ts"
 /** Containers inside containers that a reader follows; the deepest structure of the formats needs fewer. @since 0.1.0 @category constants */
 export const maxDepth = 64
 
+/**
+ * The items of all lists of one value that are read. A list item can be three bytes and an object of a hundred, so
+ * without this a node could take thirty times its own size.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const maxListed = 4_194_304
+
 /** Reads one value and leaves the reader behind it; throws `FormatError`. @since 0.1.0 @category models */
 export type Read<A> = (reader: Reader) => A
 
@@ -53,6 +62,35 @@ export class Cell<A> implements Field {
 /** An empty cell for a value that `read` reads. @since 0.1.0 @category constructors */
 export const cell = <A>(name: string, read: Read<A>): Cell<A> => new Cell(name, read)
 
+/** An `A` while it is read: its fields come one by one. @since 0.1.0 @category models */
+export type Draft<A> = { -readonly [K in keyof A]?: A[K] }
+
+/** How one field of a struct gets into its draft. @since 0.1.0 @category models */
+export interface DraftField<T> {
+  /** The struct and the field, as errors name it. */
+  readonly label: string
+  readonly fill: (reader: Reader, draft: T) => void
+  readonly clear: (draft: T) => void
+}
+
+/**
+ * The field that `read` reads, kept as `key`.
+ *
+ * Made once per field, where a cell is made once per value: for the structs that a node holds many of.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const field = <K extends string, A>(label: string, key: K, read: Read<A>): DraftField<{ [P in K]?: A }> => ({
+  label,
+  fill: (reader, draft) => {
+    draft[key] = read(reader)
+  },
+  clear: (draft) => {
+    delete draft[key]
+  }
+})
+
 const major = { unsigned: 0, negative: 1, bytes: 2, text: 3, array: 4, map: 5, tag: 6, simple: 7 } as const
 const majorNames = [
   "integer",
@@ -84,6 +122,7 @@ export class Reader {
   readonly #format: string
   #at = 0
   #depth = 0
+  #listed = 0
   #field = ""
 
   constructor(bytes: Uint8Array, format: string) {
@@ -157,6 +196,11 @@ export class Reader {
   /** An integer from `least` to `most`. */
   integerIn(least: number, most: number): number {
     const start = this.#at
+    const byte = this.#bytes[start]
+    if (byte !== undefined && byte < 24 && byte >= least && byte <= most) {
+      this.#at = start + 1
+      return byte
+    }
     const value = this.integer()
     if (typeof value === "number" && value >= least && value <= most) return value
     throw this.error(`${value} is outside ${least} to ${most}`, start)
@@ -208,6 +252,16 @@ export class Reader {
     return text
   }
 
+  /** The definite count of items (pairs of a map) that a head claims. */
+  #count(type: number, info: number, start: number): number {
+    const claimed = this.#argument(info, start)
+    const left = this.#bytes.length - this.#at
+    // every item takes a byte at least, so a larger count is a lie, found before anything is allocated for it
+    if (claimed > (type === major.map ? left >> 1 : left))
+      throw this.error(`claims ${claimed} items where ${left} bytes are left`, start)
+    return Number(claimed)
+  }
+
   /** Calls `each` once per item (per pair in a map), which must read it; answers how many there were. */
   #items(type: number, what: string, each: (index: number) => void, limit?: number): number {
     const start = this.#at
@@ -222,13 +276,9 @@ export class Reader {
       }
       this.#at++
     } else {
-      const claimed = this.#argument(info, start)
-      const left = this.#bytes.length - this.#at
-      // every item takes a byte at least, so a larger count is a lie, found before anything is allocated for it
-      const most = type === major.map ? left >> 1 : left
-      if (claimed > most) throw this.error(`claims ${claimed} items where ${left} bytes are left`, start)
-      if (limit !== undefined && claimed > limit) throw over()
-      for (const total = Number(claimed); count < total; count++) each(count)
+      const total = this.#count(type, info, start)
+      if (limit !== undefined && total > limit) throw over()
+      for (; count < total; count++) each(count)
     }
     this.#depth--
     return count
@@ -250,10 +300,12 @@ export class Reader {
     const info = this.#head(major.array, "an array")
     if (info === indefinite) throw this.error("expected an array of definite length", start)
     if (++this.#depth > maxDepth) throw this.error(`is nested more than ${maxDepth} deep`, start)
-    const claimed = this.#argument(info, start)
-    const left = this.#bytes.length - this.#at
-    if (claimed > left) throw this.error(`claims ${claimed} items where ${left} bytes are left`, start)
-    return Number(claimed)
+    return this.#count(major.array, info, start)
+  }
+
+  /** To be called for each item of a list that is kept: refuses the one that is too many. */
+  countListed(): void {
+    if (++this.#listed > maxListed) throw this.error(`has more than ${maxListed} list items`)
   }
 
   /** A tuple: an array of definite length with exactly `length` items, which `body` reads. */
@@ -306,6 +358,38 @@ export class Reader {
       if (field === undefined) this.skip()
       else this.#fill(name, field)
     })
+  }
+
+  /** A map struct into `draft` by field index; unknown fields are skipped, the last of equal ones counts. */
+  draft<T>(fields: ReadonlyArray<DraftField<T>>, draft: T): T {
+    // `struct` without a closure per value
+    const start = this.#at
+    const info = this.#head(major.map, "a map")
+    if (++this.#depth > maxDepth) throw this.error(`is nested more than ${maxDepth} deep`, start)
+    const pairs = info === indefinite ? Number.POSITIVE_INFINITY : this.#count(major.map, info, start)
+    for (let count = 0; count < pairs; count++) {
+      if (pairs === Number.POSITIVE_INFINITY && this.#bytes[this.#at] === breakByte) {
+        this.#at++
+        break
+      }
+      const index = this.integer()
+      const field = typeof index === "number" ? fields[index] : undefined
+      if (field === undefined) {
+        this.skip()
+        continue
+      }
+      const outer = this.#field
+      this.#field = field.label
+      if (this.#bytes[this.#at] === nullByte) {
+        this.#at++
+        field.clear(draft)
+      } else {
+        field.fill(this, draft)
+      }
+      this.#field = outer
+    }
+    this.#depth--
+    return draft
   }
 
   /** An array struct into cells by field index; surplus items are skipped. */

@@ -6,6 +6,10 @@
 import * as Bytes from "./Bytes.ts"
 
 const two32 = 0x1_0000_0000
+const maxSafe = BigInt(Number.MAX_SAFE_INTEGER)
+
+/** Texts up to this length are looked at unit by unit: most names are short and ASCII. */
+const shortText = 128
 
 /** Writes one value after another. @since 0.1.0 @category models */
 export type Write<A> = (writer: Writer, value: A) => void
@@ -63,10 +67,15 @@ export class Writer {
 
   /** An integer from -2^64 to 2^64 - 1; a number must be a safe integer. */
   integer(value: number | bigint): void {
-    if (typeof value === "number" && !Number.isSafeInteger(value)) throw new RangeError(`${value} is no safe integer`)
+    if (typeof value === "number") {
+      if (!Number.isSafeInteger(value)) throw new RangeError(`${value} is no safe integer`)
+      if (value >= 0) this.#head(0, value)
+      else this.#head(1, -1 - value)
+      return
+    }
     if (value > Bytes.maxU64 || value < -1n - Bytes.maxU64) throw new RangeError(`${value} does not fit 64 bits`)
-    if (value >= 0) this.#head(0, value)
-    else this.#head(1, typeof value === "number" ? -1 - value : -1n - value)
+    if (value >= 0n) this.#head(0, value <= maxSafe ? Number(value) : value)
+    else this.#head(1, -1n - value)
   }
 
   boolean(value: boolean): void {
@@ -82,12 +91,31 @@ export class Writer {
   }
 
   text(value: string): void {
+    if (value.length <= shortText && this.#ascii(value)) return
     if (/\p{Surrogate}/u.test(value)) throw new RangeError("a text with a lone surrogate has no UTF-8 form")
     const encoded = Bytes.fromUtf8(value)
     this.#head(3, encoded.length)
     this.#reserve(encoded.length)
     this.#bytes.set(encoded, this.#length)
     this.#length += encoded.length
+  }
+
+  /** Writes `value` if it is ASCII, otherwise nothing; answers which. */
+  #ascii(value: string): boolean {
+    this.#reserve(9 + value.length)
+    const from = this.#length
+    this.#head(3, value.length)
+    let at = this.#length
+    for (let i = 0; i < value.length; i++) {
+      const unit = value.charCodeAt(i)
+      if (unit >= 0x80) {
+        this.#length = from
+        return false
+      }
+      this.#bytes[at++] = unit
+    }
+    this.#length = at
+    return true
   }
 
   /** The head of an array; its items follow. */

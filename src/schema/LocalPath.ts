@@ -59,6 +59,13 @@ export const parts = (path: LocalPath): ReadonlyArray<Uint8Array> => {
   return out
 }
 
+/** Whether `path` is the directory `folder` or something below it, both without links on the way. @since 0.1.0 @category guards */
+export const isWithin = (path: LocalPath, folder: LocalPath): boolean => {
+  const above = parts(folder)
+  const below = parts(path)
+  return above.length <= below.length && above.every((part, index) => Bytes.equals(part, below[index]!))
+}
+
 // what moves a terminal's cursor, hides, or changes the order of what is read: controls, line ends, direction marks, lone surrogates
 const unsafe = /[\p{Cc}\p{Cs}\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/u
 

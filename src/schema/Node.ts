@@ -6,7 +6,7 @@
 import type * as Either from "effect/Either"
 import * as Bytes from "./Bytes.ts"
 import * as Cbor from "./Cbor.ts"
-import { cell } from "./CborReader.ts"
+import { cell, type Draft, type DraftField, field } from "./CborReader.ts"
 import type { FormatError } from "./FormatError.ts"
 import type { Hash } from "./Hash.ts"
 import * as SemanticMetaCodec from "./SemanticMeta.ts"
@@ -168,6 +168,17 @@ const header: Cbor.Codec<NodeHeader> = {
 
 const structural = Cbor.indexEnum<ContentRef["structural"]>("ContentRef.structural", ["leaf", "link"])
 
+const contentFields: ReadonlyArray<DraftField<Draft<ContentRef>>> = [
+  field("ContentRef.structural", "structural", structural.read),
+  field("ContentRef.hash", "hash", Cbor.hash.read),
+  field("ContentRef.size", "size", Cbor.u64.read),
+  field("ContentRef.plaintext_hash", "plaintextHash", Cbor.hash.read),
+  field("ContentRef.stored_blocks", "storedBlocks", Cbor.u64.read)
+]
+
+const isContentRef = (draft: Draft<ContentRef>): draft is ContentRef =>
+  draft.structural !== undefined && draft.hash !== undefined && draft.size !== undefined
+
 const contentRef: Cbor.Codec<ContentRef> = {
   write: (writer, content) =>
     writer.struct((field) => {
@@ -178,21 +189,17 @@ const contentRef: Cbor.Codec<ContentRef> = {
       field(4, content.storedBlocks, Cbor.u64.write)
     }),
   read: (reader) => {
-    const kind = cell("structural", structural.read)
-    const hash = cell("hash", Cbor.hash.read)
-    const size = cell("size", Cbor.u64.read)
-    const plaintextHash = cell("plaintext_hash", Cbor.hash.read)
-    const storedBlocks = cell("stored_blocks", Cbor.u64.read)
-    reader.struct("ContentRef", [kind, hash, size, plaintextHash, storedBlocks])
-    return {
-      structural: reader.required(kind),
-      hash: reader.required(hash),
-      size: reader.required(size),
-      ...(plaintextHash.value !== undefined && { plaintextHash: plaintextHash.value }),
-      ...(storedBlocks.value !== undefined && { storedBlocks: storedBlocks.value })
-    }
+    const content: Draft<ContentRef> = reader.draft(contentFields, {})
+    if (isContentRef(content)) return content
+    const missing = content.structural === undefined ? "structural" : content.hash === undefined ? "hash" : "size"
+    throw reader.error(`lacks the field "${missing}"`)
   }
 }
+
+const tombstoneFields: ReadonlyArray<DraftField<Draft<Tombstone>>> = [
+  field("Tombstone.timestamp", "timestamp", Cbor.u32.read),
+  field("Tombstone.timestamp_subsec_nanos", "timestampSubsecNanos", Cbor.u32.read)
+]
 
 const tombstone: Cbor.Codec<Tombstone> = {
   write: (writer, value) =>
@@ -200,16 +207,15 @@ const tombstone: Cbor.Codec<Tombstone> = {
       field(0, value.timestamp, Cbor.u32.write)
       field(1, value.timestampSubsecNanos, Cbor.u32.write)
     }),
-  read: (reader) => {
-    const timestamp = cell("timestamp", Cbor.u32.read)
-    const nanos = cell("timestamp_subsec_nanos", Cbor.u32.read)
-    reader.struct("Tombstone", [timestamp, nanos])
-    return {
-      ...(timestamp.value !== undefined && { timestamp: timestamp.value }),
-      ...(nanos.value !== undefined && { timestampSubsecNanos: nanos.value })
-    }
-  }
+  read: (reader) => reader.draft(tombstoneFields, {})
 }
+
+const entryFields: ReadonlyArray<DraftField<Draft<NodeEntry>>> = [
+  field("NodeEntry.content", "content", contentRef.read),
+  field("NodeEntry.semantic", "semantic", SemanticMetaCodec.codec.read),
+  field("NodeEntry.child_context", "childContext", traversalContextCodec.read),
+  field("NodeEntry.tombstone", "tombstone", tombstone.read)
+]
 
 /** One entry without its key. @since 0.1.0 @category codecs */
 export const entryCodec: Cbor.Codec<NodeEntry> = {
@@ -220,19 +226,7 @@ export const entryCodec: Cbor.Codec<NodeEntry> = {
       field(2, entry.childContext, traversalContextCodec.write)
       field(3, entry.tombstone, tombstone.write)
     }),
-  read: (reader) => {
-    const content = cell("content", contentRef.read)
-    const semantic = cell("semantic", SemanticMetaCodec.codec.read)
-    const childContext = cell("child_context", traversalContextCodec.read)
-    const deleted = cell("tombstone", tombstone.read)
-    reader.struct("NodeEntry", [content, semantic, childContext, deleted])
-    return {
-      ...(content.value !== undefined && { content: content.value }),
-      ...(semantic.value !== undefined && { semantic: semantic.value }),
-      ...(childContext.value !== undefined && { childContext: childContext.value }),
-      ...(deleted.value !== undefined && { tombstone: deleted.value })
-    }
-  }
+  read: (reader) => reader.draft(entryFields, {})
 }
 
 type Entries = Node["entries"]

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Cbor from "./Cbor.ts"
-import { cell } from "./CborReader.ts"
+import { cell, type Draft, type DraftField, field } from "./CborReader.ts"
 import type { ExtendedAttribute, FileType, SemanticMeta, UnixMetadata, WebArchiveMetadata } from "./Node.ts"
 
 const fileType = Cbor.indexEnum<FileType>("FileType", [
@@ -33,6 +33,20 @@ const extendedAttribute: Cbor.Codec<ExtendedAttribute> = {
 
 const extendedAttributes = Cbor.list(extendedAttribute)
 
+const unixFields: ReadonlyArray<DraftField<Draft<UnixMetadata>>> = [
+  field("UnixMetadata.file_type", "fileType", fileType.read),
+  field("UnixMetadata.permissions", "permissions", Cbor.u32.read),
+  field("UnixMetadata.uid", "uid", Cbor.u32.read),
+  field("UnixMetadata.gid", "gid", Cbor.u32.read),
+  field("UnixMetadata.ctime", "ctime", Cbor.u64.read),
+  field("UnixMetadata.user", "user", Cbor.text.read),
+  field("UnixMetadata.group", "group", Cbor.text.read),
+  field("UnixMetadata.inode", "inode", Cbor.u64.read),
+  field("UnixMetadata.device_id", "deviceId", Cbor.u64.read),
+  field("UnixMetadata.nlink", "nlink", Cbor.u64.read),
+  field("UnixMetadata.extended_attributes", "extendedAttributes", extendedAttributes.read)
+]
+
 const unixMetadata: Cbor.Codec<UnixMetadata> = {
   write: (writer, unix) =>
     writer.struct((field) => {
@@ -48,33 +62,7 @@ const unixMetadata: Cbor.Codec<UnixMetadata> = {
       field(9, unix.nlink, Cbor.u64.write)
       field(10, unix.extendedAttributes, extendedAttributes.write)
     }),
-  read: (reader) => {
-    const type = cell("file_type", fileType.read)
-    const permissions = cell("permissions", Cbor.u32.read)
-    const uid = cell("uid", Cbor.u32.read)
-    const gid = cell("gid", Cbor.u32.read)
-    const ctime = cell("ctime", Cbor.u64.read)
-    const user = cell("user", Cbor.text.read)
-    const group = cell("group", Cbor.text.read)
-    const inode = cell("inode", Cbor.u64.read)
-    const deviceId = cell("device_id", Cbor.u64.read)
-    const nlink = cell("nlink", Cbor.u64.read)
-    const attributes = cell("extended_attributes", extendedAttributes.read)
-    reader.struct("UnixMetadata", [type, permissions, uid, gid, ctime, user, group, inode, deviceId, nlink, attributes])
-    return {
-      ...(type.value !== undefined && { fileType: type.value }),
-      ...(permissions.value !== undefined && { permissions: permissions.value }),
-      ...(uid.value !== undefined && { uid: uid.value }),
-      ...(gid.value !== undefined && { gid: gid.value }),
-      ...(ctime.value !== undefined && { ctime: ctime.value }),
-      ...(user.value !== undefined && { user: user.value }),
-      ...(group.value !== undefined && { group: group.value }),
-      ...(inode.value !== undefined && { inode: inode.value }),
-      ...(deviceId.value !== undefined && { deviceId: deviceId.value }),
-      ...(nlink.value !== undefined && { nlink: nlink.value }),
-      ...(attributes.value !== undefined && { extendedAttributes: attributes.value })
-    }
-  }
+  read: (reader) => reader.draft(unixFields, {})
 }
 
 const httpHeaders = Cbor.list(Cbor.pair(Cbor.text, Cbor.text))
@@ -119,6 +107,14 @@ const webArchiveMetadata: Cbor.Codec<WebArchiveMetadata> = {
   }
 }
 
+const fields: ReadonlyArray<DraftField<Draft<SemanticMeta>>> = [
+  field("SemanticMeta.timestamp", "timestamp", Cbor.u32.read),
+  field("SemanticMeta.timestamp_subsec_nanos", "timestampSubsecNanos", Cbor.u32.read),
+  field("SemanticMeta.media_type", "mediaType", Cbor.text.read),
+  field("SemanticMeta.unix", "unix", unixMetadata.read),
+  field("SemanticMeta.warc", "warc", webArchiveMetadata.read)
+]
+
 /** @since 0.1.0 @category codecs */
 export const codec: Cbor.Codec<SemanticMeta> = {
   write: (writer, meta) =>
@@ -129,19 +125,5 @@ export const codec: Cbor.Codec<SemanticMeta> = {
       field(3, meta.unix, unixMetadata.write)
       field(4, meta.warc, webArchiveMetadata.write)
     }),
-  read: (reader) => {
-    const timestamp = cell("timestamp", Cbor.u32.read)
-    const nanos = cell("timestamp_subsec_nanos", Cbor.u32.read)
-    const mediaType = cell("media_type", Cbor.text.read)
-    const unix = cell("unix", unixMetadata.read)
-    const warc = cell("warc", webArchiveMetadata.read)
-    reader.struct("SemanticMeta", [timestamp, nanos, mediaType, unix, warc])
-    return {
-      ...(timestamp.value !== undefined && { timestamp: timestamp.value }),
-      ...(nanos.value !== undefined && { timestampSubsecNanos: nanos.value }),
-      ...(mediaType.value !== undefined && { mediaType: mediaType.value }),
-      ...(unix.value !== undefined && { unix: unix.value }),
-      ...(warc.value !== undefined && { warc: warc.value })
-    }
-  }
+  read: (reader) => reader.draft(fields, {})
 }

@@ -99,6 +99,8 @@ export const recoverySecret = (node: TransparentNode): Redacted.Redacted<Uint8Ar
 
 const currentEntry = (node: TransparentNode): Node.NodeEntry => {
   const { plaintextHash: _, ...content } = node.current?.content ?? { size: 0n }
+  // a node that was read without a context is written without one
+  const lacksContext = node.current?.content !== undefined && node.current.childContext === undefined
   return {
     ...node.current,
     content: {
@@ -107,7 +109,7 @@ const currentEntry = (node: TransparentNode): Node.NodeEntry => {
       hash: node.root,
       ...(node.plaintextHash !== undefined && { plaintextHash: node.plaintextHash })
     },
-    childContext: node.context
+    ...(!(lacksContext && Object.keys(node.context).length === 0) && { childContext: node.context })
   }
 }
 
@@ -160,7 +162,11 @@ export const fromNode = (node: Node.Node): Either.Either<TransparentNode, Format
   const content = current.content
   if (content === undefined) return fail('entries[""].content', "is missing")
   if (content.structural !== "link") return fail('entries[""].content', "expected a link, got a leaf")
-  const says = current.semantic !== undefined || content.size !== 0n || content.storedBlocks !== undefined
+  const says =
+    current.semantic !== undefined ||
+    current.childContext === undefined ||
+    content.size !== 0n ||
+    content.storedBlocks !== undefined
   return Either.right({
     root: content.hash,
     ...(content.plaintextHash !== undefined && { plaintextHash: content.plaintextHash }),

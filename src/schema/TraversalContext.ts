@@ -5,7 +5,7 @@
  */
 import type * as Either from "effect/Either"
 import * as Cbor from "./Cbor.ts"
-import { cell } from "./CborReader.ts"
+import { cell, type Draft, type DraftField, field } from "./CborReader.ts"
 import type { FormatError } from "./FormatError.ts"
 
 /** @since 0.1.0 @category models */
@@ -197,6 +197,16 @@ const encryption = Cbor.pair(
   Cbor.u8
 )
 
+const pipelineFields: ReadonlyArray<DraftField<Draft<BlobPipeline>>> = [
+  field("BlobPipeline.compression", "compression", compression.read),
+  field("BlobPipeline.padding", "paddingBlock", padding.read),
+  field("BlobPipeline.encryption", "encryption", (reader) => {
+    const [strategy, slot] = encryption.read(reader)
+    return { strategy, slot }
+  }),
+  field("BlobPipeline.skip_when_unhelpful", "skipWhenUnhelpful", Cbor.boolean.read)
+]
+
 const pipeline: Cbor.Codec<BlobPipeline> = {
   write: (writer, value) =>
     writer.struct((field) => {
@@ -205,21 +215,7 @@ const pipeline: Cbor.Codec<BlobPipeline> = {
       field(2, value.encryption && ([value.encryption.strategy, value.encryption.slot] as const), encryption.write)
       field(3, value.skipWhenUnhelpful, Cbor.boolean.write)
     }),
-  read: (reader) => {
-    const compressed = cell("compression", compression.read)
-    const padded = cell("padding", padding.read)
-    const encrypted = cell("encryption", encryption.read)
-    const skip = cell("skip_when_unhelpful", Cbor.boolean.read)
-    reader.struct("BlobPipeline", [compressed, padded, encrypted, skip])
-    return {
-      ...(compressed.value !== undefined && { compression: compressed.value }),
-      ...(padded.value !== undefined && { paddingBlock: padded.value }),
-      ...(encrypted.value !== undefined && {
-        encryption: { strategy: encrypted.value[0], slot: encrypted.value[1] }
-      }),
-      ...(skip.value !== undefined && { skipWhenUnhelpful: skip.value })
-    }
-  }
+  read: (reader) => reader.draft(pipelineFields, {})
 }
 
 const gearhash = Cbor.indexEnum("CdcAlgorithm", ["gearhash"])
@@ -295,6 +291,13 @@ export const metaChunkingCodec: Cbor.Codec<MetaChunkingStrategy> = {
 
 const keys = Cbor.u8Map(Cbor.key)
 
+const fields: ReadonlyArray<DraftField<Draft<TraversalContext>>> = [
+  field("TraversalContext.keys", "keys", keys.read),
+  field("TraversalContext.leaf", "leaf", pipeline.read),
+  field("TraversalContext.node", "node", pipeline.read),
+  field("TraversalContext.chunking", "chunking", fileChunkingCodec.read)
+]
+
 /** @since 0.1.0 @category codecs */
 export const codec: Cbor.Codec<TraversalContext> = {
   write: (writer, context) =>
@@ -304,19 +307,7 @@ export const codec: Cbor.Codec<TraversalContext> = {
       field(2, context.node, pipeline.write)
       field(3, context.chunking, fileChunkingCodec.write)
     }),
-  read: (reader) => {
-    const slots = cell("keys", keys.read)
-    const leaf = cell("leaf", pipeline.read)
-    const node = cell("node", pipeline.read)
-    const chunking = cell("chunking", fileChunkingCodec.read)
-    reader.struct("TraversalContext", [slots, leaf, node, chunking])
-    return {
-      ...(slots.value !== undefined && { keys: slots.value }),
-      ...(leaf.value !== undefined && { leaf: leaf.value }),
-      ...(node.value !== undefined && { node: node.value }),
-      ...(chunking.value !== undefined && { chunking: chunking.value })
-    }
-  }
+  read: (reader) => reader.draft(fields, {})
 }
 
 /** The CBOR of a context. @since 0.1.0 @category conversions */

@@ -14,6 +14,7 @@ import type { Hash } from "../schema/Hash.ts"
  *
  * - `Missing`: the store answers that it does not have it.
  * - `Damaged`: its bytes do not hash to its name.
+ * - `Unreadable`: the medium does not give back its bytes; other blobs may be fine.
  * - `Full`, `Denied`: it could not be written.
  * - `Unavailable`: the store failed; trying again may help.
  *
@@ -21,7 +22,7 @@ import type { Hash } from "../schema/Hash.ts"
  * @category errors
  */
 export class BlobStoreError extends Schema.TaggedError<BlobStoreError>()("BlobStoreError", {
-  reason: Schema.Literal("Missing", "Damaged", "Full", "Denied", "Unavailable"),
+  reason: Schema.Literal("Missing", "Damaged", "Unreadable", "Full", "Denied", "Unavailable"),
   store: Schema.String,
   /** The blob's hash in hex, or what was being done when no single blob was meant. */
   blob: Schema.String,

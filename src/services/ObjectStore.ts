@@ -16,13 +16,14 @@ import type { StoreFeatures } from "../schema/StorePath.ts"
  * - `BadPath`: `path` is one that this store never writes (empty, absolute, `..`, NUL, backslash …).
  * - `Full`: no room left.
  * - `Denied`: not allowed to.
+ * - `Unreadable`: the object is there, but the medium does not give back its bytes; others may be fine.
  * - `Unavailable`: the backend failed; trying again may help.
  *
  * @since 0.1.0
  * @category errors
  */
 export class ObjectStoreError extends Schema.TaggedError<ObjectStoreError>()("ObjectStoreError", {
-  reason: Schema.Literal("NotFound", "BadPath", "Full", "Denied", "Unavailable"),
+  reason: Schema.Literal("NotFound", "BadPath", "Full", "Denied", "Unreadable", "Unavailable"),
   store: Schema.String,
   operation: Schema.String,
   path: Schema.String,

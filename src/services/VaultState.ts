@@ -95,8 +95,8 @@ export class Peer extends Schema.Class<Peer>("Peer")({
 
 /** Something that has to be done after a publication, and is tried until it is. @since 0.1.0 @category models */
 export const Todo = Schema.Union(
-  /** The published node, by its hash in hex, is not in the meta target `store` yet. */
-  Schema.TaggedStruct("Mirror", { store: Schema.String, node: HashText }),
+  /** The node, by its hash in hex, that was to be published at `revision` is not in the meta target `store` yet. */
+  Schema.TaggedStruct("Mirror", { store: Schema.String, node: HashText, revision: Schema.BigInt }),
   /** The vault's recovery entry, which names this device, may not be written yet (docs/format/node.md §1.8). */
   Schema.TaggedStruct("RecoveryEntry", {})
 )

@@ -1,13 +1,13 @@
 import { createHash } from "node:crypto"
 import * as Either from "effect/Either"
-import { describe, expect, it } from "vitest"
+import { assert, describe, expect, it } from "vitest"
 import * as Chunker from "../../src/fs5/Chunker.ts"
 import * as GearScan from "../../src/fs5/GearScan.ts"
 import { halves } from "../../src/fs5/GearTable.ts"
 import * as Bytes from "../../src/schema/Bytes.ts"
 import { primitives } from "../support/primitives.ts"
 import { generate } from "./generators.ts"
-import { hex, type Json, list, load, named, number, object, objects, text, toHex } from "./vectors.ts"
+import { hex, type Json, list, load, named, number, object, objects, text, toHex, untested, whole } from "./vectors.ts"
 
 const vectors = load("cdc")
 const golden = object(load("fs5-vectors").cdc_chunk_lengths, "cdc_chunk_lengths")
@@ -40,6 +40,18 @@ const tableBytes = () => {
   return bytes
 }
 
+it("no list of cdc.json goes unchecked, and its constants are ours", () => {
+  assert.deepStrictEqual(untested(vectors, ["gear_table", "rolling", "cases", "fixed"]), [])
+  assert.strictEqual(number(vectors.minimum), Chunker.minimumLength)
+  assert.strictEqual(number(vectors.maximum), Chunker.maximumLength)
+  assert.strictEqual(text(vectors.mask), "ffff000000000000")
+})
+
+/** The seed whose bytes "rolling" hashes is only in the text of the rule. */
+const rollingSeed = Number(
+  /rolling: the hash over the first bytes of xorshift32 seed (\d+)/.exec(text(vectors.rule))?.[1] ?? 2
+)
+
 describe("the gear table", () => {
   it("is the listed one", () => {
     const listed = list(vectors.gear_table).map((value) => text(value))
@@ -68,11 +80,12 @@ it("WebAssembly is there", () => {
 })
 
 describe.each(implementations)("content-defined chunking in %s", (_, scan) => {
-  it.each(objects(vectors.rolling).map((value) => [number(value.bytes_hashed), text(value.hash)] as const))(
+  it.each(objects(vectors.rolling).map((value) => [number(value.bytes_hashed), text(value.hash), value] as const))(
     "hashes %i bytes as listed",
-    (count, hash) => {
+    (count, hash, value) => {
       const state = { high: 0, low: 0 }
-      const bytes = generate({ kind: "xorshift32", seed: 2, length: count })
+      const described = value.input ?? { kind: "xorshift32", seed: value.seed ?? rollingSeed, length: count }
+      const bytes = generate(described).subarray(0, count)
       expect(scan(state, bytes, 0, count, count)).toBe(-1)
       const half = (value: number) => (value >>> 0).toString(16).padStart(8, "0")
       expect(half(state.high) + half(state.low)).toBe(hash)
@@ -81,12 +94,18 @@ describe.each(implementations)("content-defined chunking in %s", (_, scan) => {
 
   it.each(named(objects(vectors.cases)))("cuts %s as listed", (_, value) => {
     const bytes = generate(value.input)
+    expect(bytes.length).toBe(whole(value.length))
+    expect(toHex(primitives.blake3(bytes))).toBe(text(value.blake3))
     const chunks = cut(Chunker.contentDefined(scan), bytes, 1_048_576)
     expect(lengths(chunks)).toEqual(numbers(value.chunk_lengths))
+    expect(chunks.length).toBe(number(value.count))
+    expect(chunks.filter((chunk) => chunk.length === Chunker.maximumLength).length).toBe(
+      number(value.of_maximum_length)
+    )
     const hashes = chunks.map((chunk) => primitives.blake3(chunk))
     expect(toHex(primitives.blake3(Bytes.concat(...hashes)))).toBe(text(value.chunk_hashes_blake3))
-    if (value.first_chunk_blake3 !== undefined && hashes[0] !== undefined) {
-      expect(toHex(hashes[0])).toBe(text(value.first_chunk_blake3))
+    if (value.first_chunk_blake3 !== undefined) {
+      expect(hashes[0] === undefined ? null : toHex(hashes[0])).toBe(value.first_chunk_blake3)
     }
   })
 

@@ -10,17 +10,29 @@ import * as StorePath from "../../src/schema/StorePath.ts"
 import { refusal, right } from "../support/either.ts"
 import { primitives } from "../support/primitives.ts"
 import { generate } from "./generators.ts"
-import { big, boolean, hex, type Json, load, named, number, object, objects, text, toHex } from "./vectors.ts"
+import {
+  big,
+  boolean,
+  hex,
+  isAbsent,
+  type Json,
+  load,
+  named,
+  number,
+  object,
+  objects,
+  text,
+  toHex,
+  untested,
+  whole
+} from "./vectors.ts"
 
 const vectors = load("hash.json")
 const hashOf = (value: Json | undefined) => right(Hash.fromBytes(hex(value)))
 
 it("no list of hash.json goes unchecked", () => {
-  assert.includeMembers(
-    [
-      "reference",
-      "rule",
-      "generators",
+  assert.deepStrictEqual(
+    untested(vectors, [
       "blake3",
       "blob_ids",
       "blob_ids_accepted",
@@ -29,8 +41,8 @@ it("no list of hash.json goes unchecked", () => {
       "multihash",
       "store_paths",
       "outboards"
-    ],
-    Object.keys(vectors)
+    ]),
+    []
   )
 })
 
@@ -66,8 +78,10 @@ describe("hash.json blob_ids", () => {
 describe("hash.json blob_ids_accepted: read as the reference reads them, written back in the one canonical way", () => {
   for (const [name, vector] of named(objects(vectors.blob_ids_accepted))) {
     it(name, () => {
-      const ids = [BlobId.fromBytes(hex(vector.bytes))]
+      const ids = []
+      if (typeof vector.bytes === "string") ids.push(BlobId.fromBytes(hex(vector.bytes)))
       if (typeof vector.text === "string") ids.push(BlobId.fromText(vector.text))
+      assert.isNotEmpty(ids)
       for (const id of ids.map(right)) {
         assert.strictEqual(Hash.toHex(id.hash), text(vector.hash))
         assert.strictEqual(id.size, big(vector.size))
@@ -87,14 +101,14 @@ const saidAs: ReadonlyArray<readonly [reference: RegExp, ours: RegExp]> = [
   [/Invalid base string/, /the text is empty|not what the prefix .* announces|a character that no encoding uses/]
 ]
 
-const expectSaid = (reference: string, ours: string) => {
-  const expected = saidAs.find(([pattern]) => pattern.test(reference))?.[1]
+const expectSaid = (reference: Json | undefined, ours: string) => {
+  const expected = saidAs.find(([pattern]) => typeof reference === "string" && pattern.test(reference))?.[1]
   if (expected !== undefined) assert.match(ours, expected)
 }
 
 describe("hash.json blob_id_byte_rejections", () => {
   for (const [name, vector] of named(objects(vectors.blob_id_byte_rejections))) {
-    it(name, () => expectSaid(text(vector.error), refusal(BlobId.fromBytes(hex(vector.bytes))).message))
+    it(name, () => expectSaid(vector.error, refusal(BlobId.fromBytes(hex(vector.bytes))).message))
   }
 })
 
@@ -102,7 +116,7 @@ describe("hash.json blob_id_text_cases", () => {
   for (const [name, vector] of named(objects(vectors.blob_id_text_cases))) {
     it(name, () => {
       const result = BlobId.fromText(text(vector.text))
-      if (vector.accepted === undefined) return expectSaid(text(vector.error), refusal(result).message)
+      if (isAbsent(vector.accepted)) return expectSaid(vector.error, refusal(result).message)
       const accepted = object(vector.accepted)
       assert.strictEqual(Hash.toHex(right(result).hash), text(accepted.hash))
       assert.strictEqual(right(result).size, big(accepted.size))
@@ -124,7 +138,7 @@ describe("hash.json store_paths", () => {
   for (const [index, vector] of objects(vectors.store_paths).entries()) {
     const features = {
       caseSensitive: boolean(vector.case_sensitive),
-      recommendedMaxDirSize: number(vector.recommended_max_dir_size)
+      recommendedMaxDirSize: whole(vector.recommended_max_dir_size)
     }
     it(`case ${index}: ${text(vector.blob_path)}`, () => {
       const hash = hashOf(vector.hash)

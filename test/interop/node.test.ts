@@ -13,6 +13,8 @@ import {
   big,
   boolean,
   hex,
+  isAbsent,
+  isObject,
   type JsonObject,
   list,
   load,
@@ -21,7 +23,8 @@ import {
   object,
   objects,
   text,
-  toHex
+  toHex,
+  untested
 } from "./vectors.ts"
 
 const file = load("node.json")
@@ -33,7 +36,7 @@ const refusal = (result: Either.Either<unknown, FormatError>): FormatError => {
 }
 
 it("node.json has no list that is not tested here", () => {
-  expect(Object.keys(file).sort()).toEqual(["context_merges", "decode_cases", "nodes", "records", "reference", "rule"])
+  expect(untested(file, ["nodes", "decode_cases", "context_merges", "records"])).toEqual([])
 })
 
 const withOwnMagic = ([, value]: readonly [string, JsonObject]) => object(value.node).magic === Node.magic
@@ -76,9 +79,17 @@ describe("nodes", () => {
     (one) => withOwnMagic(one) && object(object(one[1].node).header).kind === "transparent"
   )
   it.each(transparent)("%s is the same through the transparent node's codec", (_, value) => {
-    const node = Either.getOrThrow(TransparentNode.decode(hex(value.cbor)))
-    const [first] = list(object(value.node).entries)
-    expect(node.context).toEqual(Json.context(object(list(first)[1]).child_context))
+    const entries = list(object(value.node).entries).map((pair) => list(pair))
+    const root = entries.find(([key]) => key === "")?.[1]
+    const content = isObject(root) ? root.content : undefined
+    const read = TransparentNode.decode(hex(value.cbor))
+    // a node of this kind without a link under the empty key is the root of nothing
+    if (!isObject(root) || !isObject(content) || content.structural !== "link" || root.tombstone !== undefined) {
+      refusal(read)
+      return
+    }
+    const node = Either.getOrThrow(read)
+    expect(node.context).toEqual(Json.context(root.child_context ?? {}))
     expect(toHex(TransparentNode.encode(node))).toBe(text(value.cbor))
   })
 })
@@ -94,8 +105,10 @@ const stricter = (value: JsonObject): RegExp | undefined => {
   // only bytes behind the end leave a canonical node as a prefix of what was read
   if (shown.startsWith(written) && !/^(00)*$/.test(shown.slice(written.length))) return /bytes behind its end/
   const unknown = /unknown variant/
+  const deep = /nested more than \d+ deep/
   const result = Node.decode(hex(value.cbor))
-  return lost(value) && Either.isLeft(result) && unknown.test(result.left.problem) ? unknown : undefined
+  const problem = Either.isLeft(result) && lost(value) ? result.left.problem : ""
+  return [unknown, deep].find((reason) => reason.test(problem))
 }
 
 describe("decode_cases", () => {
@@ -155,7 +168,7 @@ const records: { readonly [type: string]: (value: JsonObject, cbor: Uint8Array) 
     const entry: StoreEntry.StoreEntry = {
       kind: number(value.kind),
       config: new Map(Object.entries(object(value.config)).map(([key, setting]) => [key, text(setting)] as const)),
-      ...(value.credential !== null && { credential: hex(value.credential) })
+      ...(!isAbsent(value.credential) && { credential: hex(value.credential) })
     }
     expect(toHex(StoreEntry.encode(entry))).toBe(toHex(cbor))
     expect(Either.getOrThrow(StoreEntry.decode(cbor))).toEqual(entry)

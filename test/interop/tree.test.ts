@@ -23,7 +23,20 @@ import {
 } from "../fs5/trees.ts"
 import { right } from "../support/either.ts"
 import * as nodeJson from "./nodeJson.ts"
-import { hex, type Json, type JsonObject, list, load, number, object, objects, text, toHex } from "./vectors.ts"
+import {
+  hex,
+  isAbsent,
+  type Json,
+  type JsonObject,
+  list,
+  load,
+  number,
+  object,
+  objects,
+  text,
+  toHex,
+  untested
+} from "./vectors.ts"
 
 const vectors = load("tree.json")
 const older = load("fs5-vectors.json")
@@ -96,14 +109,19 @@ const compareRoot = Effect.fnUntraced(function* (tree: Snapshot.Snapshot | undef
 
 const compareCounts = Effect.fnUntraced(function* (tree: Snapshot.Snapshot | undefined, value: JsonObject) {
   const counts = (tree === undefined ? [] : yield* levelsOf(tree)).map((level) => level.length)
-  if (value.leaf_nodes !== null) assert.strictEqual(counts[0], number(value.leaf_nodes))
-  if (value.internal_nodes !== null) {
+  if (!isAbsent(value.leaf_nodes)) assert.strictEqual(counts[0], number(value.leaf_nodes))
+  if (!isAbsent(value.internal_nodes)) {
     const internal = counts.slice(1).reduce((sum, count) => sum + count, 0)
     assert.strictEqual(internal, number(value.internal_nodes))
   }
 })
 
-const compareLevels = Effect.fnUntraced(function* (tree: Snapshot.Snapshot, store: CountingStore, expected: Json) {
+const compareLevels = Effect.fnUntraced(function* (
+  tree: Snapshot.Snapshot,
+  store: CountingStore,
+  expected: Json | undefined
+) {
+  if (isAbsent(expected)) return
   const levels = yield* levelsOf(tree)
   const actual = levels.map((nodes, level) => ({
     level,
@@ -120,7 +138,8 @@ const compareLevels = Effect.fnUntraced(function* (tree: Snapshot.Snapshot, stor
   assert.strictEqual(actual.length, wanted.length)
   for (const [at, level] of wanted.entries()) {
     const ours = new Map<string, unknown>(Object.entries(actual[at]!))
-    for (const [field, value] of Object.entries(level)) assert.deepStrictEqual(ours.get(field), value, `${at}.${field}`)
+    for (const [field, value] of Object.entries(level))
+      if (value !== null) assert.deepStrictEqual(ours.get(field), value, `${at}.${field}`)
   }
 })
 
@@ -132,6 +151,11 @@ const buildInto = Effect.fnUntraced(function* (model: Model, context: Json | und
 })
 
 describe("tree.json", () => {
+  it("no list goes unchecked", () => {
+    const tested = ["contexts", "entry_examples", "boundaries", "boundary_indices", "builds", "adversarial"]
+    assert.deepStrictEqual(untested(vectors, [...tested, "key_shapes", "edits", "merges"]), [])
+  })
+
   it.each(objects(vectors.entry_examples).map((each) => [`${each.index} version ${each.version}`, each] as const))(
     "entry %s is understood",
     (_, value) => {
@@ -173,7 +197,7 @@ describe("tree.json", () => {
       const { store, tree } = yield* buildInto(modelOf(range(number(value.count))), value.context)
       yield* compareRoot(tree, value.result)
       yield* compareCounts(tree, value)
-      yield* compareLevels(tree, store, value.levels ?? [])
+      yield* compareLevels(tree, store, value.levels)
     })
   )
 
@@ -191,26 +215,34 @@ describe("tree.json", () => {
     Effect.gen(function* () {
       const { store, tree } = yield* buildInto(adversarial(name), value.context)
       yield* compareRoot(tree, value.result)
-      yield* compareLevels(tree, store, value.levels ?? [])
+      yield* compareLevels(tree, store, value.levels)
     })
   )
+
+  /** The number that `pattern` finds in the description of a shape or an edit. */
+  const stated = (name: string, pattern: RegExp, otherwise: number): number =>
+    Number(pattern.exec(name)?.[1] ?? otherwise)
 
   const shape = (name: string): Model => {
     const directory = {
       semantic: { timestamp: 1700000000, timestampSubsecNanos: 0, unix: { fileType: "directory" } }
     } as const
-    const stems = ["é", "日本", "\u{1f600}", "\uffff", "\u{10000}", "a", "Z"]
+    const stems = (/^unicode: key = \[(.*?)\]\[i mod/.exec(name)?.[1] ?? "")
+      .split(", ")
+      .map((stem) => (/^U\+[0-9A-F]+$/.test(stem) ? String.fromCodePoint(Number.parseInt(stem.slice(2), 16)) : stem))
+    const depth = stated(name, /\(i mod (\d+)\) times/, 40)
+    const perFolder = stated(name, /i mod (\d+) = 0/, 10)
     const rules: Record<string, (index: number) => KeyedEntry> = {
-      deep: (index) => [`${"d/".repeat(index % 40)}f${index}`, entry(index)],
+      deep: (index) => [`${"d/".repeat(index % depth)}f${index}`, entry(index)],
       unicode: (index) => [`${stems[index % stems.length]}-${index}`, entry(index)],
       directories: (index) => {
-        const folder = `dir${digits(Math.floor(index / 10), 3)}/`
-        return index % 10 === 0 ? [folder, directory] : [`${folder}f${digits(index, 3)}`, entry(index)]
+        const folder = `dir${digits(Math.floor(index / perFolder), 3)}/`
+        return index % perFolder === 0 ? [folder, directory] : [`${folder}f${digits(index, 3)}`, entry(index)]
       }
     }
     const rule = rules[name.slice(0, name.indexOf(":"))]
     if (rule === undefined) throw new Error(`no rule for ${name}`)
-    return new Map(range(300).map(rule))
+    return new Map(range(1 + stated(name, /i = 0\.\.(\d+)/, 299)).map(rule))
   }
 
   it.effect.each(
@@ -219,37 +251,43 @@ describe("tree.json", () => {
     Effect.gen(function* () {
       const { store, tree } = yield* buildInto(shape(name), value.context)
       yield* compareRoot(tree, value.result)
-      yield* compareLevels(tree, store, value.levels ?? [])
+      yield* compareLevels(tree, store, value.levels)
     })
   )
 
   const changesOf = (name: string, count: number): Model => {
     const n = count
-    switch (name.replace(/ \(.*$/, "")) {
-      case "no change":
-        return new Map()
-      case "rewrite the same entry 5":
-        return new Map([[key(5), entry(5)]])
-      case "insert index n":
-        return new Map([[key(n), entry(n)]])
-      case "insert key ''":
-        return new Map([["", entry(n)]])
-      case "delete index 0":
-        return new Map([[key(0), tombstone]])
-      case "delete a key that is not there":
-        return new Map([["zzz", tombstone]])
-      case "delete everything":
-        return new Map(range(n).map((index) => [key(index), tombstone]))
-      case "overwrite": {
-        const changes: Model = new Map()
-        for (let index = 0; index < n; index += 97) changes.set(key(index), entry(index, 1))
-        for (const index of range(50, n)) changes.set(key(index), entry(index))
-        for (let index = 7; index < n; index += 101) changes.set(key(index), tombstone)
-        return changes
-      }
-      default:
-        throw new Error(`no rule for the edit ${name}`)
+    /** An index as the descriptions write them: 5, n, n-1, n+49. */
+    const at = (word: string | undefined): number => {
+      const found = /^(?:(n)(?:([+-])(\d+))?|(\d+))$/.exec(word ?? "")
+      if (found === null) throw new Error(`no index ${word} in the edit ${name}`)
+      if (found[1] === undefined) return Number(found[4])
+      return n + (found[2] === "-" ? -1 : 1) * Number(found[3] ?? 0)
     }
+    const word = (pattern: RegExp) => pattern.exec(name)
+    if (/^no change/.test(name)) return new Map()
+    if (/^delete everything/.test(name)) return new Map(range(n).map((index) => [key(index), tombstone]))
+    const missing = word(/^delete a key that is not there \('(.*)'\)/)
+    if (missing !== null) return new Map([[missing[1] ?? "", tombstone]])
+    const own = word(/^insert key '(.*?)'/)
+    if (own !== null) return new Map([[own[1] ?? "", entry(n)]])
+    const many = word(
+      /^overwrite \(version (\d+)\) every i mod (\d+) = (\d+), insert ([n\d+-]+)\.\.([n\d+-]+), delete every i mod (\d+) = (\d+)/
+    )
+    if (many !== null) {
+      const [, version, every, first, from, to, gone, rest] = many
+      const changes: Model = new Map()
+      for (let index = at(first); index < n; index += at(every)) changes.set(key(index), entry(index, at(version)))
+      for (const index of range(at(to) + 1 - at(from), at(from))) changes.set(key(index), entry(index))
+      for (let index = at(rest); index < n; index += at(gone)) changes.set(key(index), tombstone)
+      return changes
+    }
+    const one = word(
+      /^(insert|delete|rewrite|overwrite)(?: the same)? (?:index|entry) ([n\d+-]+)(?: \(version (\d+)\))?$/
+    )
+    if (one === null) throw new Error(`no rule for the edit ${name}`)
+    const index = at(one[2])
+    return new Map([[key(index), one[1] === "delete" ? tombstone : entry(index, at(one[3] ?? "0"))]])
   }
 
   const bases = new Map<string, Effect.Effect.Success<ReturnType<typeof buildInto>>>()
@@ -284,20 +322,24 @@ describe("tree.json", () => {
           edited === undefined ? 0 : (yield* collect(edited.scan())).length,
           number(value.entries_after)
         )
-        if (value.nodes_newly_written !== null) assert.strictEqual(written, number(value.nodes_newly_written))
+        if (!isAbsent(value.nodes_newly_written)) assert.strictEqual(written, number(value.nodes_newly_written))
       }
     })
   )
 
-  const sides = (n: number) => {
-    const side = (every: number, version: number, from: number, fresh: number, gone: number, rest: number): Model => {
-      const changes: Model = new Map()
-      for (let index = 0; index < n; index += every) changes.set(key(index), entry(index, version))
-      for (const index of range(200, from)) changes.set(key(index), entry(index, fresh))
-      for (let index = rest; index < n; index += gone) changes.set(key(index), tombstone)
-      return changes
-    }
-    return { a: side(97, 1, n, 0, 211, 5), b: side(89, 2, n + 100, 3, 223, 7) }
+  /** The changes of tree `name` of a merge of trees with `n` entries, as the rule of the file describes them. */
+  const side = (name: "a" | "b", n: number): Model => {
+    const found = new RegExp(
+      `Tree ${name} = base with: version (\\d+) for i mod (\\d+) = 0; new n(?:\\+(\\d+))?\\.\\.n\\+(\\d+) ` +
+        "\\(version (\\d+)\\); deleted i mod (\\d+) = (\\d+)"
+    ).exec(text(vectors.rule))
+    if (found === null) throw new Error(`the rule does not say what tree ${name} is`)
+    const [version, every, from, to, fresh, gone, rest] = found.slice(1).map((digits) => Number(digits ?? 0))
+    const changes: Model = new Map()
+    for (let index = 0; index < n; index += every!) changes.set(key(index), entry(index, version))
+    for (let index = n + from!; index <= n + to!; index++) changes.set(key(index), entry(index, fresh))
+    for (let index = rest!; index < n; index += gone!) changes.set(key(index), tombstone)
+    return changes
   }
 
   it.effect.each(objects(vectors.merges).map((each) => [`${each.count} entries, ${each.context}`, each] as const))(
@@ -308,10 +350,9 @@ describe("tree.json", () => {
         const { store, tree: base } = yield* baseOf(count, value.context)
         assert.strictEqual(rootOf(base), text(value.base))
         const pipeline: Pipeline = base.pipeline
-        const changes = sides(count)
         const edit = (of: Model) => TreeEdit.mergeAndPersist({ base, changes: MapLayer.make(of), pipeline })
-        const a = yield* edit(changes.a)
-        const b = yield* edit(changes.b)
+        const a = yield* edit(side("a", count))
+        const b = yield* edit(side("b", count))
         yield* compareRoot(a, value.a)
         yield* compareRoot(b, value.b)
         for (const view of [opaque, (layer: ReadableLayer) => layer]) {

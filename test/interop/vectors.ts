@@ -19,8 +19,11 @@ const ownFolder = fileURLToPath(new URL("../vectors/", import.meta.url))
  */
 export const load = (file: string): JsonObject => {
   const name = file.endsWith(".json") ? file : `${file}.json`
-  const folders = [process.env.S5_VECTORS, ownFolder].filter((folder) => folder !== undefined && folder !== "")
-  const path = folders.map((folder) => join(folder ?? ownFolder, name)).find((candidate) => existsSync(candidate))
+  const given = process.env.S5_VECTORS
+  const folders = given === undefined || given === "" ? [ownFolder] : [given, ownFolder]
+  // a mistyped folder must not pass for one that holds the files of test/vectors
+  if (!existsSync(folders[0] ?? "")) throw new Error(`S5_VECTORS names ${folders[0]}, which is not there`)
+  const path = folders.map((folder) => join(folder, name)).find((candidate) => existsSync(candidate))
   if (path === undefined) throw new Error(`no vector file ${name} in ${folders.join(" or ")}`)
   return object(JSON.parse(readFileSync(path, "utf8")), name)
 }
@@ -67,6 +70,23 @@ export const boolean = (value: Json | undefined, what = "value"): boolean => {
   if (typeof value === "boolean") return value
   throw wrong(value, "a boolean", what)
 }
+
+/** A number, also one that is written as a decimal text because it may be large. */
+export const whole = (value: Json | undefined, what = "value"): number =>
+  typeof value === "string" && /^-?\d+$/.test(value) ? Number(value) : number(value, what)
+
+/** Whether a field says nothing: it is null or not there. */
+export const isAbsent = (value: Json | undefined): value is null | undefined => value === null || value === undefined
+
+/** What a file says about itself, which is not to be tested. */
+const remarks = ["reference", "rule", "generators", "about", "note", "notes", "comment", "what"]
+
+/** The lists and objects of a vector file that are not in `tested`: there should be none. Single values may be remarks. */
+export const untested = (file: JsonObject, tested: ReadonlyArray<string>): ReadonlyArray<string> =>
+  Object.entries(file)
+    .filter(([name, value]) => typeof value === "object" && value !== null && !remarks.includes(name))
+    .map(([name]) => name)
+    .filter((name) => !tested.includes(name))
 
 /** A decimal text or number as a bigint. */
 export const big = (value: Json | undefined, what = "value"): bigint => {

@@ -20,6 +20,7 @@ import { Registry, RegistryError, SetOutcome } from "../../src/services/Registry
 import { VaultStateError } from "../../src/services/VaultState.ts"
 import { right } from "../support/either.ts"
 import { backup, head, later, latest, make, mapping, patiently, primitives, type World } from "../support/programs.ts"
+import * as Rivals from "../support/rivals.ts"
 
 type Files = Readonly<Record<string, LocalTreeMemory.Value>>
 
@@ -71,7 +72,7 @@ const plant = Effect.fnUntraced(function* (
 })
 
 /** As much history as stands inline, of other snapshots, each a minute after the one before from 2030 on. */
-const elsewhere = Array.from({ length: Publish.inlineHistory }, (_, index) => ({
+const elsewhere = Array.from({ length: Snapshots.inlineHistory }, (_, index) => ({
   key: TransparentNode.historyKey(Date.UTC(2030, 0, 1) + index * 60_000),
   hash: primitives.blake3(new Uint8Array([index & 255, index >> 8]))
 }))
@@ -296,24 +297,52 @@ describe("a crash", () => {
     })
   )
 
-  fact(
-    "after which so much was published that nobody names the node inline any more loses no version",
-    files,
-    (world) =>
-      Effect.gen(function* () {
-        yield* backup(one)
-        yield* world.disk.put("/one/f", "crashed")
-        world.faults.saveRecord = () => diskFull
-        yield* Effect.flip(backup(one))
-        world.faults.saveRecord = (inner) => inner
-        yield* plant(world, (_, current) => TransparentNode.make({ ...current.node, history: elsewhere }))
-        yield* world.disk.put("/one/f", "after")
-        yield* backup(one)
-        const found = yield* latest
-        assert.strictEqual(found["one/f"], "after")
-        assert.includeMembers(["after", "crashed", ""], Object.values(found))
-        assert.deepStrictEqual(yield* world.state.intents("docs", "one"), [])
-      })
+  fact("after which so much was published that nobody names the node inline any more is settled too", files, (world) =>
+    Effect.gen(function* () {
+      yield* backup(one)
+      yield* world.disk.put("/one/f", "crashed")
+      yield* world.disk.put("/one/g", "kept")
+      world.faults.saveRecord = () => diskFull
+      yield* Effect.flip(backup(one))
+      world.faults.saveRecord = (inner) => inner
+      yield* overtake
+      // of a full history only the oldest entry can be read, and only what that one names is the node
+      const between = (yield* head).hash
+      yield* plant(world, (_, current) =>
+        TransparentNode.make({
+          ...current.node,
+          history: [{ key: TransparentNode.historyKey(Date.UTC(2029, 0, 1)), hash: between }, ...elsewhere.slice(1)]
+        })
+      )
+      yield* world.disk.remove("/one/f")
+      const { published } = yield* backup(one)
+      assert.deepStrictEqual(published.conflicts, [])
+      assert.deepStrictEqual(yield* latest, { "one/": "", "one/g": "kept" })
+      assert.deepStrictEqual(yield* world.state.intents("docs", "one"), [])
+    })
+  )
+
+  fact("of a run that never published is told from that by reading all the way, and forgotten", files, (world) =>
+    Effect.gen(function* () {
+      yield* backup(one)
+      yield* world.disk.put("/one/f", "never")
+      world.faults.set = () => Effect.interrupt
+      yield* Effect.exit(Effect.fork(backup(one)).pipe(Effect.flatMap((fiber) => Effect.exit(fiber))))
+      world.faults.set = (a, b, c) => c(a, b)
+      assert.lengthOf(yield* world.state.intents("docs", "one"), 1)
+      const between = (yield* head).hash
+      yield* plant(world, (_, current) =>
+        TransparentNode.make({
+          ...current.node,
+          history: [{ key: TransparentNode.historyKey(Date.UTC(2029, 0, 1)), hash: between }, ...elsewhere.slice(1)]
+        })
+      )
+      yield* world.disk.put("/one/f", "after")
+      const { published } = yield* backup(one)
+      assert.deepStrictEqual(published.conflicts, [])
+      assert.deepStrictEqual(yield* latest, { "one/": "", "one/f": "after" })
+      assert.deepStrictEqual(yield* world.state.intents("docs", "one"), [])
+    })
   )
 
   fact("before the head's move leaves the head alone, and the next run publishes", files, (world) =>
@@ -328,6 +357,140 @@ describe("a crash", () => {
       assert.strictEqual((yield* latest)["one/f"], "2nd")
       yield* backup(one)
       assert.deepStrictEqual(yield* world.state.intents("docs", "one"), [])
+    })
+  )
+})
+
+describe("two homes that write one folder", () => {
+  const shared = { "/left/f.txt": "base", "/left/g": "g", "/right/f.txt": "base", "/right/g": "g" }
+  const [left, right] = [mapping("/left", "d"), mapping("/right", "d")]
+
+  /** Both have the same, and know it. */
+  const begin = Effect.fnUntraced(function* (world: World) {
+    yield* backup(left)
+    const other = yield* Rivals.home(world)
+    yield* Rivals.backupAt(other, world.registry, right)
+    assert.strictEqual((yield* backup(left)).published.outcome, "unchanged")
+    yield* later
+    return (source: typeof left) =>
+      source === left
+        ? Effect.zipRight(later, patiently(backup(left)))
+        : Effect.zipRight(later, Rivals.backupAt(other, world.registry, right))
+  })
+
+  /** Each backs up until neither has anything to say, which must be at once. */
+  const settles = Effect.fnUntraced(function* (run: Effect.Effect.Success<ReturnType<typeof begin>>) {
+    const before = yield* latest
+    for (const source of [left, right, left, right]) {
+      const { published } = yield* run(source)
+      assert.strictEqual(published.outcome, "unchanged")
+      assert.deepStrictEqual(published.conflicts, [])
+    }
+    assert.deepStrictEqual(yield* latest, before)
+  })
+
+  const copyOf = (content: string) => {
+    const id = Hash.toHex(primitives.blake3(new TextEncoder().encode(content)))
+    return `d/f (conflict ${id.slice(0, 8)}).txt`
+  }
+
+  fact("keep both versions of a file that both changed, the newer at its path, and leave it at that", shared, (world) =>
+    Effect.gen(function* () {
+      const run = yield* begin(world)
+      yield* world.disk.put("/left/f.txt", "of the left")
+      yield* run(left)
+      yield* world.disk.put("/right/f.txt", "of the right")
+      const { published } = yield* run(right)
+      const copy = copyOf("of the left")
+      assert.deepStrictEqual(
+        published.conflicts.map(({ copy, path, side }) => ({ copy, path, side })),
+        [{ copy, path: "d/f.txt", side: "theirs" }]
+      )
+      assert.deepStrictEqual(yield* latest, { "d/": "", "d/f.txt": "of the right", "d/g": "g", [copy]: "of the left" })
+      yield* settles(run)
+
+      // the next change of the one whose version was put aside meets the other's again
+      yield* world.disk.put("/left/f.txt", "of the left, later")
+      yield* run(left)
+      assert.deepStrictEqual(yield* latest, {
+        "d/": "",
+        "d/f.txt": "of the left, later",
+        "d/g": "g",
+        [copy]: "of the left",
+        [copyOf("of the right")]: "of the right"
+      })
+      yield* settles(run)
+    })
+  )
+
+  fact("and change it to the same have no conflict", shared, (world) =>
+    Effect.gen(function* () {
+      const run = yield* begin(world)
+      yield* world.disk.put("/left/f.txt", "both")
+      yield* run(left)
+      yield* world.disk.put("/right/f.txt", "both")
+      assert.deepStrictEqual((yield* run(right)).published.conflicts, [])
+      assert.deepStrictEqual(yield* latest, { "d/": "", "d/f.txt": "both", "d/g": "g" })
+    })
+  )
+
+  fact("lose no change to a deletion, and bring no deleted file back that nobody changed", shared, (world) =>
+    Effect.gen(function* () {
+      const run = yield* begin(world)
+      yield* world.disk.remove("/left/f.txt")
+      yield* world.disk.remove("/left/g")
+      yield* run(left)
+      yield* world.disk.put("/right/f.txt", "changed")
+      const { published } = yield* run(right)
+      assert.deepStrictEqual(published.conflicts, [])
+      assert.deepStrictEqual(yield* latest, { "d/": "", "d/f.txt": "changed" })
+      yield* settles(run)
+    })
+  )
+
+  fact("may delete a conflict copy only where they have it", shared, (world) =>
+    Effect.gen(function* () {
+      const run = yield* begin(world)
+      yield* world.disk.put("/left/f.txt", "of the left")
+      yield* run(left)
+      yield* world.disk.put("/right/f.txt", "of the right")
+      yield* run(right)
+      const copy = copyOf("of the left")
+      // the left one restores what there is, has the copy then, and decides
+      yield* world.disk.put(`/left/${copy.slice(2)}`, "of the left")
+      yield* world.disk.put("/left/f.txt", "of the right")
+      yield* run(left)
+      yield* world.disk.remove(`/left/${copy.slice(2)}`)
+      yield* run(left)
+      assert.deepStrictEqual(yield* latest, { "d/": "", "d/f.txt": "of the right", "d/g": "g" })
+      yield* settles(run)
+    })
+  )
+
+  fact("keep a file beside the folder that the other put in its place", shared, (world) =>
+    Effect.gen(function* () {
+      const run = yield* begin(world)
+      yield* world.disk.put("/left/x.txt", "a file")
+      yield* run(left)
+      yield* world.disk.put("/right/x.txt/inside", "in a folder")
+      const { published } = yield* run(right)
+      assert.strictEqual(published.conflicts[0]?.path, "d/x.txt")
+      const found = yield* latest
+      assert.strictEqual(found["d/x.txt/inside"], "in a folder")
+      assert.strictEqual(found[published.conflicts[0]?.copy ?? ""], "a file")
+      assert.isUndefined(found["d/x.txt"])
+      yield* settles(run)
+    })
+  )
+
+  fact("remember what stands beside its path until the next publication of the source", shared, (world) =>
+    Effect.gen(function* () {
+      const run = yield* begin(world)
+      yield* world.disk.put("/right/f.txt", "of the right")
+      yield* run(right)
+      yield* world.disk.put("/left/f.txt", "of the left")
+      yield* run(left)
+      assert.deepStrictEqual((yield* world.state.record("docs", "d"))?.conflicts, [copyOf("of the right")])
     })
   )
 })
@@ -450,7 +613,7 @@ describe("a clock that is put back", () => {
       const before = yield* head
       yield* overtake
       const { history } = (yield* head).node
-      assert.lengthOf(history, Publish.inlineHistory)
+      assert.lengthOf(history, Snapshots.inlineHistory)
       assert.deepStrictEqual(history.at(-1)?.hash, before.hash)
       assert.deepStrictEqual(history[0]?.hash, elsewhere[1]?.hash)
     })

@@ -68,13 +68,16 @@ export class Disk {
     if (cell !== undefined) cell.durable = cell.current
   }
 
-  /** Whatever was not durable is gone, or made it by chance, or left an empty file where there was none before. */
+  /**
+   * Whatever was not durable is gone, or made it by chance. Of a new blob there may be an empty file: other programs that
+   * write to the same store do not flush what they rename.
+   */
   cut(dice: Dice): void {
-    for (const cell of this.#cells.values()) {
+    for (const [path, cell] of this.#cells) {
       if (cell.current === cell.durable) continue
       const luck = dice.below(4)
       if (luck === 0) cell.durable = cell.current
-      else if (luck === 1 && cell.durable === undefined) cell.durable = none
+      else if (luck === 1 && cell.durable === undefined && readsOf(path) === "blob") cell.durable = none
       cell.current = cell.durable
     }
   }

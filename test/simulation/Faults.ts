@@ -48,8 +48,8 @@ export interface Options {
   readonly faults: ReadonlySet<FaultName>
   /** The most that one attempt to publish takes when nothing fails, in simulated milliseconds. */
   readonly attemptMillis: number
-  /** Only these calls are struck, when given. */
-  readonly struck?: ReadonlySet<CallId>
+  /** Exactly these calls are struck, when given. */
+  readonly struck?: ReadonlyMap<CallId, Trouble>
   /** Only these calls take a random time, when given. */
   readonly slow?: ReadonlySet<CallId>
 }
@@ -96,7 +96,8 @@ export const plan = (options: Options): Plan => {
       const isSlow = faults.has("delay") && (options.slow === undefined || options.slow.has(id))
       const slow = isShared ? reach : 4 * usual.own
       let trouble: Trouble | undefined
-      if (!isCalm && (options.struck === undefined || options.struck.has(id))) {
+      if (options.struck !== undefined) trouble = options.struck.get(id)
+      else if (!isCalm) {
         let below = 0
         for (const odd of odds) {
           below += odd.probability
@@ -104,9 +105,9 @@ export const plan = (options: Options): Plan => {
           trouble = odd.trouble
           break
         }
-        if (trouble === "stale" && reads !== "latest") trouble = undefined
-        if (trouble === "unseen" && reads !== "blob") trouble = undefined
       }
+      if (trouble === "stale" && reads !== "latest") trouble = undefined
+      if (trouble === "unseen" && reads !== "blob") trouble = undefined
       return {
         arrive: isSlow ? 1 + first * slow : usually / 2,
         answer: isSlow ? 1 + second * slow : usually / 2,

@@ -67,6 +67,11 @@ const copiesOf = (files: Files): ReadonlyMap<string, ReadonlySet<string>> => {
   return copies
 }
 
+/** Whether two sets of files are the same. */
+export const equal = (a: Files, b: Files): boolean =>
+  a.size === b.size &&
+  [...a].every(([path, { content, mtime }]) => b.get(path)?.content === content && b.get(path)?.mtime === mtime)
+
 const none: ReadonlySet<string> = new Set()
 const shown = (file: File | undefined) => (file === undefined ? "nothing" : `${file.content.slice(0, 8)} of ${file.mtime}`)
 

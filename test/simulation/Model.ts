@@ -1,13 +1,11 @@
 /** What must hold whatever happens, checked at every step of the head and not only at the end. */
 import * as Either from "effect/Either"
-import * as Bytes from "../../src/schema/Bytes.ts"
 import * as Hash from "../../src/schema/Hash.ts"
-import * as Node from "../../src/schema/Node.ts"
 import * as RegistryEntry from "../../src/schema/RegistryEntry.ts"
-import * as TransparentNode from "../../src/schema/TransparentNode.ts"
 import * as CheapCrypto from "./CheapCrypto.ts"
 import * as FileMerge from "./FileMerge.ts"
-import type { File, Files } from "./FileMerge.ts"
+import type { Files } from "./FileMerge.ts"
+import { HeadReader } from "./HeadReader.ts"
 
 /** One state of the vault that the registry has named. */
 export interface Head {
@@ -19,25 +17,21 @@ export interface Head {
   readonly attempt: Files
 }
 
-/** Nothing that was checked once has to be read again: what is durable stays so, and bytes never change their hash. */
-interface Known {
-  readonly nodes: Map<string, Node.Node>
-  readonly leaves: Set<string>
-}
-
 export class Model {
   readonly heads: Array<Head> = []
-  /** Each writer's files as the head's history last took them in, whether or not the writer was told. */
-  readonly landed: Array<Files>
+  /**
+   * What each writer may rightly take for its base: its files as the head's history last took them in, whether or not it
+   * was told, and after that what it found to be in the head already and may have written down.
+   */
+  readonly #bases: Array<ReadonlyArray<Files>>
   /** The first thing that was not as it must be. */
   problem: string | undefined
-  readonly #durable: (hash: Hash.Hash) => Uint8Array | undefined
-  readonly #known: Known = { nodes: new Map(), leaves: new Set() }
+  readonly #reader: HeadReader
 
   /** `durable` gives what a power cut would leave of a blob. */
   constructor(writers: number, durable: (hash: Hash.Hash) => Uint8Array | undefined) {
-    this.landed = Array.from({ length: writers }, () => FileMerge.empty)
-    this.#durable = durable
+    this.#bases = Array.from({ length: writers }, () => [FileMerge.empty])
+    this.#reader = new HeadReader(durable)
   }
 
   fail(problem: string): void {
@@ -56,21 +50,18 @@ export class Model {
       if (before !== undefined && entry.revision <= before.revision)
         return yield* Either.left(`${name} took the place of revision ${before.revision}`)
       if (attempt === undefined) return yield* Either.left(`${name} was stored by a writer that publishes nothing`)
-      const node = yield* this.#published(entry.hash, name)
+      const { files, history } = yield* this.#reader.read(entry.hash, name)
       const predecessor = before?.node
-      if (predecessor !== undefined && !node.history.some(({ hash }) => Hash.toHex(hash) === predecessor))
+      if (predecessor !== undefined && !history.has(predecessor))
         return yield* Either.left(`${name} does not name the head before it (${predecessor.slice(0, 8)}) in its history`)
-      const files = new Map<string, File>()
-      if (!Bytes.equals(node.root, Hash.zero)) yield* this.#collect(node.root, name, files)
-      const landed = this.landed[by] ?? FileMerge.empty
-      const wrong = FileMerge.problem(landed, attempt, before?.files ?? FileMerge.empty, files)
+      const wrong = this.#wrong(by, attempt, before?.files ?? FileMerge.empty, files)
       if (wrong !== undefined) return yield* Either.left(`${name}: ${wrong}`)
       const head: Head = { revision: entry.revision, node: Hash.toHex(entry.hash), files, by, attempt }
       return head
     })
     if (Either.isLeft(head)) return this.fail(head.left)
     this.heads.push(head.right)
-    this.landed[by] = head.right.attempt
+    this.#bases[by] = [head.right.attempt]
   }
 
   /** A writer was told that `attempt` is part of the head's history as the snapshot `node`. */
@@ -82,60 +73,26 @@ export class Model {
       if (head.by !== by || head.attempt !== attempt) this.fail(`${name}, and it is another publication`)
       return
     }
-    const landed = this.landed[by] ?? FileMerge.empty
-    const wrong = FileMerge.problem(landed, attempt, head.files, head.files)
+    const wrong = this.#wrong(by, attempt, head.files, head.files)
     if (wrong !== undefined) return this.fail(`${name}, and it has not: ${wrong}`)
-    this.landed[by] = attempt
+    this.#bases[by] = [attempt]
   }
 
-  #read(hash: Hash.Hash, what: string): Either.Either<Uint8Array, string> {
-    const bytes = this.#durable(hash)
-    const short = Hash.toHex(hash).slice(0, 8)
-    if (bytes === undefined) return Either.left(`${what} ${short} would not survive a power cut`)
-    return Bytes.equals(CheapCrypto.primitives.blake3(bytes), hash)
-      ? Either.right(bytes)
-      : Either.left(`${what} ${short} has other bytes than its name says`)
+  /** A writer begins to write down that `attempt` is part of the snapshot `node`; it may die before it is told. */
+  recording(by: number, attempt: Files | undefined, node: string): void {
+    const head = this.heads.findLast((one) => one.node === node)
+    const bases = this.#bases[by]
+    if (head === undefined || attempt === undefined || bases === undefined || bases.includes(attempt)) return
+    if (this.#wrong(by, attempt, head.files, head.files) === undefined) this.#bases[by] = [...bases, attempt]
   }
 
-  #published(hash: Hash.Hash, name: string): Either.Either<TransparentNode.TransparentNode, string> {
-    return Either.flatMap(this.#read(hash, `${name}: its published node`), (sealed) => {
-      const plain = CheapCrypto.opened(sealed)
-      if (plain === undefined) return Either.left(`${name}: its published node cannot be opened`)
-      return Either.mapLeft(TransparentNode.decode(plain), (error) => `${name}: ${error.message}`)
-    })
-  }
-
-  #node(hash: Hash.Hash, name: string): Either.Either<Node.Node, string> {
-    const hex = Hash.toHex(hash)
-    const known = this.#known.nodes.get(hex)
-    if (known !== undefined) return Either.right(known)
-    const node = Either.flatMap(this.#read(hash, `${name}: the tree node`), (bytes) =>
-      Either.mapLeft(Node.decode(bytes), (error) => `${name}: ${error.message}`)
-    )
-    if (Either.isRight(node)) this.#known.nodes.set(hex, node.right)
-    return node
-  }
-
-  /** Adds the files of the tree below `hash`, none of whose blobs may be missing. */
-  #collect(hash: Hash.Hash, name: string, files: Map<string, File>): Either.Either<void, string> {
-    const node = this.#node(hash, name)
-    if (Either.isLeft(node)) return Either.left(node.left)
-    for (const [key, { content, semantic }] of node.right.entries) {
-      if (content === undefined) return Either.left(`${name}: ${key} has no content`)
-      if (content.structural === "link") {
-        const below = this.#collect(content.hash, name, files)
-        if (Either.isLeft(below)) return below
-        continue
-      }
-      const hex = Hash.toHex(content.hash)
-      if (!this.#known.leaves.has(hex)) {
-        const leaf = this.#read(content.hash, `${name}: the content of ${key},`)
-        if (Either.isLeft(leaf)) return Either.left(leaf.left)
-        this.#known.leaves.add(hex)
-      }
-      const mtime = (semantic?.timestamp ?? 0) * 1000 + (semantic?.timestampSubsecNanos ?? 0) / 1_000_000
-      files.set(key, { content: hex, mtime })
+  /** What is wrong with a merge whatever the writer's base was. */
+  #wrong(by: number, attempt: Files, theirs: Files, merged: Files): string | undefined {
+    let wrong: string | undefined
+    for (const base of this.#bases[by] ?? []) {
+      wrong = FileMerge.problem(base, attempt, theirs, merged)
+      if (wrong === undefined) return undefined
     }
-    return Either.void
+    return wrong
   }
 }

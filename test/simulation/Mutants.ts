@@ -1,7 +1,13 @@
 /** Known bugs, each as a switch that brings it back. The simulator is worth something if it finds them all. */
+import * as Effect from "effect/Effect"
+import * as VaultState from "../../src/services/VaultState.ts"
 import type * as Disk from "./Disk.ts"
-import type { Services } from "./Simulation.ts"
+import { faultNames } from "./Faults.ts"
+import * as PublishLoop from "./mutants/PublishLoop.ts"
+import type { Configuration, Report, Services } from "./Simulation.ts"
+import * as Simulation from "./Simulation.ts"
 import type * as SimulatedRegistry from "./SimulatedRegistry.ts"
+import type * as SimulatedVaultState from "./SimulatedVaultState.ts"
 import type { Programs } from "./Writer.ts"
 
 export interface Mutant {
@@ -11,8 +17,148 @@ export interface Mutant {
   readonly registry?: SimulatedRegistry.Bugs
   /** The shared store's. */
   readonly store?: Disk.Bugs
-  /** The writers' own disks'. */
-  readonly disk?: Disk.Bugs
+  /** Those of the writers' own records. */
+  readonly records?: SimulatedVaultState.Bugs
   readonly services?: (services: Services) => Services
   readonly programs?: Programs
+  /** Where it is looked for, when not among two writers with folders of their own. */
+  readonly habitat?: Partial<Configuration>
+}
+
+/** Blobs become durable only when the registry names them already. */
+const registryFirst = ({ blobs, registry, state }: Services): Services => ({
+  blobs: { ...blobs, sync: Effect.void },
+  registry: { ...registry, set: (entry, over) => Effect.zipLeft(registry.set(entry, over), Effect.ignore(blobs.sync)) },
+  state
+})
+
+/** What was about to be published when a process ended is forgotten with it. */
+const withoutIntents = ({ blobs, registry, state }: Services): Services => ({
+  blobs,
+  registry,
+  state: { ...state, intents: () => Effect.succeed([]) }
+})
+
+/** The merged tree is remembered as what the source held. */
+const mergedBase = ({ blobs, registry, state }: Services): Services => ({
+  blobs,
+  registry,
+  state: {
+    ...state,
+    record: (vault, folder) =>
+      Effect.map(state.record(vault, folder), (record) =>
+        record === undefined ? undefined : new VaultState.SourceRecord({ ...record, base: record.root })
+      )
+  }
+})
+
+const shared = { folders: "shared" } as const
+const alike = { folders: "shared", contents: "alike", writers: 3, rounds: 3 } as const
+
+export const all: ReadonlyArray<Mutant> = [
+  {
+    name: "get-then-put",
+    about: "the registry looks whether an entry may be kept, and keeps it in a second step",
+    registry: { getThenPut: true }
+  },
+  {
+    name: "verify-after-set",
+    about: "the registry keeps whatever is newer, and writers look afterwards whether their entry is there",
+    registry: { withoutSwap: true }
+  },
+  {
+    name: "local-only",
+    about: "when the head's tree cannot be merged, the local tree is published alone",
+    programs: PublishLoop.programs({ localOnly: true })
+  },
+  {
+    name: "without-history",
+    about: "when the head cannot be fetched, the local tree is published as the first",
+    programs: PublishLoop.programs({ withoutHistory: true })
+  },
+  {
+    name: "two-way-merge",
+    about: "trees are united without a base, so that what was deleted comes back",
+    programs: PublishLoop.programs({ twoWay: true })
+  },
+  {
+    name: "registry-before-blobs",
+    about: "the registry names blobs that are not durable yet",
+    services: registryFirst
+  },
+  {
+    name: "truncate-then-write",
+    about: "a record is emptied before it is written, so that a crash leaves nothing",
+    records: { truncateThenWrite: true },
+    habitat: { state: "values" }
+  },
+  {
+    name: "cached-head",
+    about: "the head that was read once is answered for ever, whatever was set since",
+    registry: { cachedHead: true }
+  },
+  {
+    name: "equal-revision",
+    about: "an entry with the stored one's revision takes its place",
+    registry: { equalRevision: true }
+  },
+  {
+    name: "base-re-read",
+    about: "after a lost race the head is taken for the base, so that what others added looks deleted",
+    programs: PublishLoop.programs({ rebases: true }),
+    habitat: shared
+  },
+  {
+    name: "crash-before-record",
+    about: "a publication whose writer died before it was recorded is taken for somebody else's",
+    services: withoutIntents
+  },
+  {
+    name: "error-after-apply",
+    about: "a publication whose answer was lost is made again over what others did meanwhile",
+    programs: PublishLoop.programs({ forgetful: true }),
+    habitat: alike
+  },
+  {
+    name: "dedup-not-durable",
+    about: "a blob that another writer put is taken for durable before it is",
+    store: { trustsFound: true },
+    habitat: alike
+  },
+  {
+    name: "deletes-others",
+    about: "the merged tree is taken for what the source held, so that what others put there is deleted",
+    services: mergedBase
+  }
+]
+
+/** The publish loop of the mutants without any bug. */
+export const control: Mutant = {
+  name: "control",
+  about: "nothing is wrong with it",
+  programs: PublishLoop.programs({})
+}
+
+/** Where a mutant is looked for under a seed. */
+export const habitatOf = (mutant: Mutant, seed: number): Configuration => ({
+  seed,
+  writers: 2,
+  rounds: 2,
+  folders: "own",
+  contents: "varied",
+  registry: "cell",
+  state: "values",
+  faults: new Set(faultNames),
+  attemptMillis: 100,
+  mutant,
+  ...mutant.habitat
+})
+
+/** The first of `seeds` runs in which the simulator finds the mutant. */
+export const hunt = (mutant: Mutant, seeds: number): Report | undefined => {
+  for (let seed = 0; seed < seeds; seed++) {
+    const report = Simulation.run(habitatOf(mutant, seed))
+    if (report.problem !== undefined) return report
+  }
+  return undefined
 }

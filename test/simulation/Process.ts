@@ -44,6 +44,12 @@ export interface Request<A, E> {
   readonly show?: (value: A) => string
 }
 
+/** A call that was made. */
+export interface Call {
+  readonly id: CallId
+  readonly label: string
+}
+
 /** What the simulation does when a writer is struck. */
 export interface Executioner {
   readonly crash: (process: Process) => void
@@ -57,6 +63,7 @@ export class Wire {
   readonly trace: Array<string> = []
   readonly struck: Array<Struck> = []
   readonly slow: Array<CallId> = []
+  readonly calls: Array<Call> = []
   readonly #world: World
   readonly #plan: Plan
   readonly #isOrdered: boolean
@@ -95,6 +102,7 @@ export class Wire {
       const name = `${process.name} #${number} ${request.label}`
       if (fate.trouble !== undefined) this.struck.push({ call: id, trouble: fate.trouble })
       if (fate.isSlow) this.slow.push(id)
+      this.calls.push({ id, label: request.label })
       let isWanted = true
       const due = this.#world.now + fate.arrive
       const arrival = this.#isOrdered ? Math.max(due, process.lastArrival) : due

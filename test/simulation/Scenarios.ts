@@ -14,12 +14,13 @@ export const mixed: Variety = { folders: "mixed", registry: "mixed", state: "mix
 /** The configuration of a seed. */
 export const configuration = (
   variety: Variety,
-  rest: Omit<Configuration, "folders" | "registry" | "state">
+  rest: Omit<Configuration, "folders" | "contents" | "registry" | "state">
 ): Configuration => {
   const dice = Dice.make(rest.seed, 12)
-  const [folders, registry, state] = [dice.chance(0.5), dice.chance(0.2), dice.chance(0.1)]
+  const [folders, registry, state, contents] = [dice.chance(0.5), dice.chance(0.2), dice.chance(0.1), dice.chance(0.3)]
   return {
     ...rest,
+    contents: contents ? "alike" : "varied",
     folders: variety.folders !== "mixed" ? variety.folders : folders ? "shared" : "own",
     registry: variety.registry !== "mixed" ? variety.registry : registry ? "objects" : "cell",
     state: variety.state !== "mixed" ? variety.state : state ? "files" : "values"

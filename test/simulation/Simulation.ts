@@ -16,13 +16,10 @@ import * as RegistryObjectStore from "../../src/layers/RegistryObjectStore.ts"
 import * as VaultStateObjectStore from "../../src/layers/VaultStateObjectStore.ts"
 import * as Vault from "../../src/programs/Vault.ts"
 import * as Bytes from "../../src/schema/Bytes.ts"
-import * as Derivation from "../../src/schema/Derivation.ts"
 import * as Hash from "../../src/schema/Hash.ts"
 import type { RegistryEntry } from "../../src/schema/RegistryEntry.ts"
 import * as StorePath from "../../src/schema/StorePath.ts"
 import * as StreamKey from "../../src/schema/StreamKey.ts"
-import * as TransparentNode from "../../src/schema/TransparentNode.ts"
-import * as TraversalContext from "../../src/schema/TraversalContext.ts"
 import * as BlobStore from "../../src/services/BlobStore.ts"
 import * as Crypto from "../../src/services/Crypto.ts"
 import * as Envelope from "../../src/services/Envelope.ts"
@@ -32,12 +29,14 @@ import * as VaultState from "../../src/services/VaultState.ts"
 import * as CheapCrypto from "./CheapCrypto.ts"
 import * as Dice from "./Dice.ts"
 import { Disk } from "./Disk.ts"
-import type { CallId, FaultName, Struck } from "./Faults.ts"
+import type { CallId, FaultName, Struck, Trouble } from "./Faults.ts"
 import * as Faults from "./Faults.ts"
 import { Model } from "./Model.ts"
 import type { Mutant } from "./Mutants.ts"
+import type { Call } from "./Process.ts"
 import { Process, Wire } from "./Process.ts"
 import * as SimulatedRegistry from "./SimulatedRegistry.ts"
+import * as SimulatedVault from "./SimulatedVault.ts"
 import * as SimulatedVaultState from "./SimulatedVaultState.ts"
 import * as VirtualClock from "./VirtualClock.ts"
 import { World } from "./World.ts"
@@ -50,6 +49,8 @@ export interface Configuration {
   readonly rounds: number
   /** Whether each writer has a folder of its own in the vault, or all share one. */
   readonly folders: "own" | "shared"
+  /** Whether files have contents of their own, or few names and few contents that all writers have in common. */
+  readonly contents: "varied" | "alike"
   /** One atomic cell, or claims in the shared object store as the production layer makes them. */
   readonly registry: "cell" | "objects"
   /** Records as values, or as files as the production layer keeps them. */
@@ -64,7 +65,7 @@ export interface Configuration {
 /** What of a run is left: everything else that the seed says does not take place. */
 export interface Only {
   readonly writers?: ReadonlySet<number>
-  readonly struck?: ReadonlySet<CallId>
+  readonly struck?: ReadonlyMap<CallId, Trouble>
   readonly slow?: ReadonlySet<CallId>
   /** Changes of files by `writer.round.number`. */
   readonly edits?: ReadonlySet<string>
@@ -78,6 +79,8 @@ export interface Report {
   readonly trace: ReadonlyArray<string>
   readonly struck: ReadonlyArray<Struck>
   readonly slow: ReadonlyArray<CallId>
+  /** Every call and what it was. */
+  readonly calls: ReadonlyArray<Call>
   readonly edits: ReadonlyArray<string>
   /** Attempts of each publication that was acknowledged. */
   readonly attempts: ReadonlyArray<number>
@@ -88,36 +91,9 @@ export interface Report {
   readonly heads: number
 }
 
-const vaultName = "simulated"
 const mostLives = 60
 const calmAfter = 6
 const mostHappenings = 3_000_000
-const selection = new VaultState.Selection({
-  exclude: [],
-  ignoreFiles: false,
-  excludeCaches: true,
-  oneFileSystem: false
-})
-
-const recovery = new Uint8Array(32).fill(5)
-const context = TraversalContext.plainWithRecovery(recovery)
-const streamKey = StreamKey.vault(CheapCrypto.device.publicKey, Derivation.vaultId(CheapCrypto.primitives, recovery))
-const sealedKeys = Effect.runSync(
-  CheapCrypto.envelope(Dice.make(0)).seal(
-    ["everybody"],
-    TransparentNode.encode(TransparentNode.make({ root: Hash.zero, context, history: [] }))
-  )
-)
-
-const mappingOf = (folder: string) => new VaultState.SourceMapping({ folder, path: `/${folder}`, selection })
-
-/** A state in which nothing is, for what no writer of a simulation asks. */
-const otherwise = Effect.runSync(
-  Effect.flatMap(ObjectStoreMemory.make(), VaultStateObjectStore.make).pipe(
-    Effect.provideService(Crypto.Crypto, CheapCrypto.crypto(Dice.make(0)))
-  )
-)
-
 const prepared = new Map<string, ReadonlyArray<readonly [path: string, bytes: Uint8Array]>>()
 
 /** The objects that a disk has on which the vault was opened once and `folder` was chosen as its source. */
@@ -128,8 +104,8 @@ const preparedDisk = (folder: string) => {
     Effect.gen(function* () {
       const store = yield* ObjectStoreMemory.make()
       const state = yield* VaultStateObjectStore.make(store)
-      yield* state.createKeys(vaultName, sealedKeys)
-      yield* state.createSource(vaultName, mappingOf(folder))
+      yield* state.createKeys(SimulatedVault.name, SimulatedVault.sealedKeys)
+      yield* state.createSource(SimulatedVault.name, SimulatedVault.mappingOf(folder))
       const paths = [...(yield* Stream.runCollect(store.list("")))].sort()
       return yield* Effect.forEach(paths, (path) => Effect.map(store.get(path), (bytes) => [path, bytes] as const))
     }).pipe(Effect.provideService(Crypto.Crypto, CheapCrypto.crypto(Dice.make(0))))
@@ -185,10 +161,10 @@ class Simulation {
     const features = { caseSensitive: true, recommendedMaxDirSize: Number.POSITIVE_INFINITY }
     this.#model = new Model(configuration.writers, (hash) => this.#shared.durable(StorePath.blob(features, hash)))
     this.#cells.onStored = (key, bytes, by) => {
-      if (StreamKey.equals(key, streamKey)) this.#stored(bytes, by)
+      if (StreamKey.equals(key, SimulatedVault.streamKey)) this.#stored(bytes, by)
     }
     this.#shared.onCreate = (path, bytes, by) => {
-      if (path.startsWith(`registry/.claims/${StreamKey.toHex(streamKey)}/`)) this.#stored(bytes, by)
+      if (path.startsWith(`registry/.claims/${StreamKey.toHex(SimulatedVault.streamKey)}/`)) this.#stored(bytes, by)
     }
     this.#writers = Array.from({ length: configuration.writers }, (_, index) => {
       const folder = configuration.folders === "own" ? `w${index}` : "all"
@@ -198,7 +174,7 @@ class Simulation {
         disk.write(path, bytes, 0)
         disk.secure(path)
       }
-      const records = new SimulatedVaultState.Records(sealedKeys, [mappingOf(folder)])
+      const records = new SimulatedVaultState.Records(SimulatedVault.sealedKeys, [SimulatedVault.mappingOf(folder)])
       return { index, folder, disk, records, cache: new Map(), source: new Map(), round: 0, lives: 0, isFinished: false }
     })
   }
@@ -225,6 +201,7 @@ class Simulation {
       trace: this.#wire.trace,
       struck: this.#wire.struck,
       slow: this.#wire.slow,
+      calls: this.#wire.calls,
       edits: this.#edits,
       attempts: this.#attempts,
       gaveUp: this.#gaveUp,
@@ -245,7 +222,11 @@ class Simulation {
       if (only?.edits !== undefined && !only.edits.has(id)) continue
       const dice = Dice.make(seed, 4, index, round, lives, number)
       const before = writer.source
-      writer.source = Writer.edited(before, dice, `w${index} ${id}`, this.#world.now)
+      writer.source = Writer.edited(before, dice, {
+        contents: this.#configuration.contents,
+        unique: `w${index} ${id}`,
+        now: this.#world.now
+      })
       this.#edits.push(id)
       this.#wire.note(`w${index} changes its files: ${[...writer.source].map(([name, { text }]) => `${name}=${text}`).join(", ")}`)
     }
@@ -262,7 +243,7 @@ class Simulation {
     const programs = mutant?.programs ?? Writer.production
     const { rounds } = this.#configuration
     const life = Effect.gen(this, function* () {
-      const vault = yield* Vault.open(vaultName)
+      const vault = yield* Vault.open(SimulatedVault.name)
       while (writer.round < rounds) {
         yield* Writer.backup(programs, vault, writer.folder, {
           source: () => writer.source,
@@ -355,7 +336,7 @@ class Simulation {
     return Context.make(Crypto.Crypto, crypto).pipe(
       Context.add(BlobStore.BlobStore, blobs),
       Context.add(Registry.Registry, this.#timed(asked)),
-      Context.add(VaultState.VaultState, state),
+      Context.add(VaultState.VaultState, this.#watched(state, process)),
       Context.add(Envelope.Envelope, CheapCrypto.envelope(Dice.make(seed, 11, process.writer, process.life))),
       Context.add(Keyring.Keyring, CheapCrypto.keyring)
     )
@@ -364,10 +345,21 @@ class Simulation {
   #records(process: Process, writer: WriterState, crypto: Context.Tag.Service<typeof Crypto.Crypto>) {
     const { mutant, state } = this.#configuration
     const wire = this.#wire
-    const bugs = mutant?.disk ?? {}
-    if (state === "values") return SimulatedVaultState.opened({ records: writer.records, wire, process, bugs, otherwise })
-    const own = writer.disk.opened({ name: "disk", wire, process, isShared: false, bugs })
+        if (state === "values") return SimulatedVaultState.opened({ records: writer.records, wire, process, bugs: mutant?.records ?? {}, otherwise: SimulatedVault.otherwise })
+    const own = writer.disk.opened({ name: "disk", wire, process, isShared: false, bugs: mutant?.records ?? {} })
     return Effect.runSync(Effect.provideService(VaultStateObjectStore.make(own), Crypto.Crypto, crypto))
+  }
+
+  /** Tells the model what is about to be remembered. */
+  #watched(state: VaultState.Service, process: Process): VaultState.Service {
+    return {
+      ...state,
+      saveRecord: (vault, folder, record) =>
+        Effect.suspend(() => {
+          this.#model.recording(process.writer, process.attempt, record.node)
+          return state.saveRecord(vault, folder, record)
+        })
+    }
   }
 
   /** Measures how long attempts take: from reading the head to the answer of the compare-and-swap. */

@@ -10,15 +10,28 @@ import * as Vault from "../../src/programs/Vault.ts"
 import * as Bytes from "../../src/schema/Bytes.ts"
 import * as Hash from "../../src/schema/Hash.ts"
 import type { NodeEntry } from "../../src/schema/Node.ts"
+import type * as Envelope from "../../src/services/Envelope.ts"
+import type * as VaultState from "../../src/services/VaultState.ts"
 import { primitives } from "./CheapCrypto.ts"
 import type { Dice } from "./Dice.ts"
 import type { File, Files } from "./FileMerge.ts"
 
+/** Any typed failure of a program. */
+export interface Failure {
+  readonly _tag: string
+  readonly message: string
+}
+
 /** The programs under test; a mutant brings others. */
 export interface Programs {
-  readonly settle: typeof Publish.settle
-  readonly publish: typeof Publish.publish
+  readonly settle: (
+    vault: Vault.Vault,
+    folder: string
+  ) => Effect.Effect<Pick<Effect.Effect.Success<ReturnType<typeof Publish.settle>>, "base">, Failure, Needs>
+  readonly publish: (vault: Vault.Vault, change: Publish.Change) => Effect.Effect<Publish.Outcome, Failure, Needs>
 }
+
+type Needs = Envelope.Envelope | VaultState.VaultState
 
 export const production: Programs = { settle: Publish.settle, publish: Publish.publish }
 
@@ -34,12 +47,27 @@ export type Source = ReadonlyMap<string, SourceFile>
 const names = ["a", "b", "c", "d.txt", "e.txt", "z"]
 
 /** One file is added, changed or deleted. */
-export const edited = (source: Source, dice: Dice, unique: string, now: number): Source => {
+export const edited = (
+  source: Source,
+  dice: Dice,
+  about: {
+    readonly contents: "varied" | "alike"
+    /** A text that nobody else has. */
+    readonly unique: string
+    /** Microseconds. */
+    readonly now: number
+  }
+): Source => {
+  const { contents, now, unique } = about
+  const isAlike = contents === "alike"
   const after = new Map(source)
-  const name = dice.pick(names)
+  const name = dice.pick(isAlike ? names.slice(0, 2) : names)
   if (after.has(name) && dice.chance(0.45)) after.delete(name)
   // some contents are the same everywhere, so that blobs are, too
-  else after.set(name, { text: dice.chance(0.3) ? `common ${dice.below(3)}` : unique, mtime: Math.floor(now / 1000) })
+  else {
+    const text = dice.chance(isAlike ? 0.9 : 0.3) ? `common ${dice.below(isAlike ? 2 : 3)}` : unique
+    after.set(name, { text, mtime: Math.floor(now / 1000) })
+  }
   return after
 }
 

@@ -150,13 +150,31 @@ const hunt = (): boolean =>
   Mutants.all
     .map((one) => {
       const found = Mutants.hunt(one, seeds)
-      say(found === undefined ? `${one.name}: NOT FOUND in ${seeds} seeds` : `${one.name}: seed ${found.seed}: ${found.problem}`)
+      say(found === undefined ? `${one.name}: NOT FOUND in ${seeds} seeds` : `${one.name}: seed ${found.configuration.seed}: ${found.problem}`)
       return found !== undefined
     })
     .every((isFound) => isFound)
 
+/** Every reachable state of the small cases. */
+const search = (): boolean =>
+  ReachableStates.cases
+    .map((about) => {
+      const began = performance.now()
+      const found = ReachableStates.explore(about)
+      const seconds = ((performance.now() - began) / 1000).toFixed(1)
+      say(
+        `${ReachableStates.nameOf(about)}: ${found.states} states, ${found.ends} of them final, ${found.heads} heads, ` +
+          `${found.runs} runs of the program cover ${found.interleavings} interleavings; ${seconds} s`
+      )
+      if (found.problem === undefined) return true
+      for (const step of found.problem.steps) say(`  ${step}`)
+      say(`  PROBLEM: ${found.problem.detail}`)
+      return false
+    })
+    .every((isFound) => isFound)
+
 const isFine = values.states
-  ? ReachableStates.report(say)
+  ? search()
   : values.mutants
     ? hunt()
     : values["attempt-ms"]

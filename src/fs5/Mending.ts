@@ -1,0 +1,38 @@
+/**
+ * Writing blobs over what has rotted.
+ *
+ * A store does not read what it has before it answers that a blob is there already: a bit that turned would stay, and
+ * whatever is published on it could not be read.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import type * as Hash from "../schema/Hash.ts"
+import type { BlobStoreError, Service } from "../services/BlobStore.ts"
+
+/**
+ * As `blobs.put`, but a blob that is there already is read, and replaced if it is damaged.
+ *
+ * @since 0.1.0
+ * @category writing
+ */
+export const put = (blobs: Service, hash: Hash.Hash, bytes: Uint8Array): Effect.Effect<void, BlobStoreError> =>
+  Effect.flatMap(blobs.has(hash), (present) =>
+    present
+      ? blobs.get(hash).pipe(
+          Effect.asVoid,
+          // one that is gone meanwhile is put below; one that is damaged is no loss to anybody
+          Effect.catchIf(
+            ({ reason }) => reason === "Missing" || reason === "Damaged" || reason === "Unreadable",
+            ({ reason }) => (reason === "Missing" ? Effect.void : blobs.remove(hash))
+          )
+        )
+      : Effect.void
+  ).pipe(
+    // nobody may be left without the blob because this was interrupted in between
+    Effect.zipRight(blobs.put(hash, bytes)),
+    Effect.uninterruptible
+  )
+
+/** `blobs`, where every put is a {@link put}. @since 0.1.0 @category combinators */
+export const mending = (blobs: Service): Service => ({ ...blobs, put: (hash, bytes) => put(blobs, hash, bytes) })

@@ -1,0 +1,94 @@
+import { spawnSync } from "node:child_process"
+import { cpSync, mkdirSync, mkdtempSync, rmSync, statSync, truncateSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as CryptoAuto from "../../src/layers/CryptoAuto.ts"
+import * as RegistryLmdb from "../../src/layers/RegistryLmdb.ts"
+import { entryOf, key } from "../support/registry.ts"
+
+const folder = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "cairn-registry-"))),
+  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+)
+
+/** A registry on disk with one entry, closed. */
+const closed = Effect.gen(function* () {
+  const directory = join(yield* folder, "registry")
+  const entry = entryOf(1n, "first")
+  yield* Effect.scoped(Effect.flatMap(RegistryLmdb.make({ directory }), (registry) => registry.set(entry, [])))
+  return { directory, entry }
+})
+
+const revisions = (directory: string) =>
+  Effect.scoped(
+    Effect.flatMap(RegistryLmdb.make({ directory }), (registry) =>
+      Effect.map(registry.entries(key), (entries) => entries.map(({ revision }) => revision))
+    )
+  )
+
+describe("a registry file cut short", () => {
+  it.scopedLive("is an error that names it, and never a crash", () =>
+    Effect.gen(function* () {
+      const { directory } = yield* closed
+      const whole = `${directory}-whole`
+      cpSync(directory, whole, { recursive: true })
+      const file = join(directory, "data.mdb")
+      const { size } = statSync(file)
+      for (const length of [1, 100, 4096, 8191, 8192, 12_288].filter((length) => length < size)) {
+        rmSync(directory, { recursive: true })
+        cpSync(whole, directory, { recursive: true })
+        truncateSync(file, length)
+        const error = yield* Effect.flip(revisions(directory))
+        assert.strictEqual(error._tag, "RegistryLmdbError", `${length}`)
+        assert.include(error.message, `cut short at ${length} bytes`)
+      }
+      rmSync(directory, { recursive: true })
+      cpSync(whole, directory, { recursive: true })
+      assert.deepStrictEqual(yield* revisions(directory), [1n])
+    }).pipe(Effect.provide(CryptoAuto.layer()))
+  )
+
+  it.scopedLive("is never seen in one that grew and shrank as registries do", () =>
+    Effect.gen(function* () {
+      const { directory } = yield* closed
+      for (let round = 2n; round < 40n; round++) {
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            const registry = yield* RegistryLmdb.make({ directory })
+            const before = yield* registry.entries(key)
+            yield* registry.set(entryOf(round, "next"), before)
+          })
+        )
+        assert.deepStrictEqual(yield* revisions(directory), [round])
+      }
+    }).pipe(Effect.provide(CryptoAuto.layer()))
+  )
+})
+
+/** Shows `directory` at `at` so that nothing in it can be written; only root can, and not in every container. */
+const mountedReadOnly = (directory: string, at: string): boolean => {
+  mkdirSync(at)
+  if (process.getuid?.() !== 0 || spawnSync("mount", ["--bind", directory, at]).status !== 0) return false
+  if (spawnSync("mount", ["-o", "remount,bind,ro", at]).status === 0) return true
+  spawnSync("umount", [at])
+  return false
+}
+
+it.scopedLive("a registry on a read-only disk is read, and refuses to be written", (context) =>
+  Effect.gen(function* () {
+    const { directory, entry } = yield* closed
+    const at = `${directory}-ro`
+    if (!mountedReadOnly(directory, at)) return context.skip()
+    yield* Effect.addFinalizer(() => Effect.sync(() => spawnSync("umount", ["-l", at])))
+    assert.deepStrictEqual(yield* revisions(at), [1n])
+    const error = yield* Effect.flip(
+      Effect.scoped(
+        Effect.flatMap(RegistryLmdb.make({ directory: at }), (registry) => registry.set(entryOf(2n, "next"), [entry]))
+      )
+    )
+    assert.propertyVal(error, "reason", "Denied")
+    assert.deepStrictEqual(yield* revisions(directory), [1n])
+  }).pipe(Effect.provide(CryptoAuto.layer()))
+)

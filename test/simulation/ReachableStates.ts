@@ -1,0 +1,400 @@
+/**
+ * Every state that a few writers can get into, not a sample of them.
+ *
+ * A writer is a function of what it has seen. So it is unfolded into an automaton whose nodes are histories of answers,
+ * each made by running the production program on them once; what writers share is a cell, the head. A state of the
+ * whole is the head and each writer's node, and all states are visited depth-first. What goes by its content, blobs, passes
+ * through: it is the same whoever puts it first.
+ */
+import * as Either from "effect/Either"
+import * as RegistryRules from "../../src/layers/RegistryRules.ts"
+import * as Hash from "../../src/schema/Hash.ts"
+import * as RegistryEntry from "../../src/schema/RegistryEntry.ts"
+import * as CheapCrypto from "./CheapCrypto.ts"
+import * as FileMerge from "./FileMerge.ts"
+import type { Files } from "./FileMerge.ts"
+import type { Gate, Told } from "./Gates.ts"
+import * as Gates from "./Gates.ts"
+import { HeadReader } from "./HeadReader.ts"
+
+/** What is explored. */
+export interface Case {
+  readonly writers: number
+  readonly rounds: number
+  /** Each writer's own folder, or one for all of them. */
+  readonly folders: "own" | "shared"
+  /** Whether one writer may crash once, at any step. */
+  readonly crash: boolean
+  /**
+   * Which calls other writers may come between: all of them, or only those that others can notice. The second leaves out
+   * orders that differ in nothing but when a writer looked at its own disk.
+   */
+  readonly gates: "all" | "shared"
+  /** A registry without compare-and-swap, to see that the search finds something. */
+  readonly isBlind?: boolean
+}
+
+export interface Found {
+  readonly states: number
+  /** States in which everybody is done. */
+  readonly ends: number
+  /** How often a program was started. */
+  readonly runs: number
+  /** In how many orders everything can happen. */
+  readonly interleavings: bigint
+  readonly heads: number
+  /** What was not as it must be, and the steps that led to it. */
+  readonly problem: { readonly detail: string; readonly steps: ReadonlyArray<string> } | undefined
+  /** The files of each final head, in order. */
+  readonly outcomes: ReadonlyArray<string>
+}
+
+/** One entry that the registry has held, after those before it. */
+interface Head {
+  readonly id: number
+  readonly entry: RegistryEntry.RegistryEntry
+  readonly node: string
+  readonly files: Files
+  readonly before: Head | undefined
+  readonly by: number
+  readonly attempt: Files
+}
+
+/** A request that was under way when its writer died. */
+interface Ghost {
+  readonly id: number
+  readonly writer: number
+  readonly gate: Extract<Gate, { readonly _tag: "Set" }>
+  readonly attempt: Files
+}
+
+interface State {
+  readonly head: Head | undefined
+  readonly writers: ReadonlyArray<Node>
+  readonly ghost: Ghost | undefined
+  readonly isCrashed: boolean
+}
+
+/** A writer at one point: after the start of a run of its program and the answers since then. */
+interface Node {
+  readonly id: number
+  readonly start: Start
+  readonly answers: ReadonlyArray<Gates.Answer>
+  readonly disk: Gates.Disk
+  readonly reached: Gates.Reached
+  session: Gates.Session | undefined
+  readonly children: Map<string, Node>
+}
+
+interface Start {
+  readonly writer: number
+  readonly round: number
+  readonly life: number
+  readonly disk: Gates.Disk
+}
+
+const runOf = (start: Start) => `w${start.writer}.${start.life} round ${start.round}`
+
+class Problem {
+  readonly detail: string
+  constructor(detail: string) {
+    this.detail = detail
+  }
+}
+
+class Search {
+  readonly #about: Case
+  readonly #blobs = new Map<string, Uint8Array>()
+  readonly #reader = new HeadReader((hash) => this.#blobs.get(Hash.toHex(hash)))
+  readonly #starts = new Map<string, Node>()
+  readonly #disks = new Map<string, number>()
+  readonly #heads = new Map<string, Head>()
+  readonly #visited = new Map<string, bigint>()
+  readonly #outcomes = new Set<string>()
+  readonly #steps: Array<string> = []
+  #nodes = 0
+  #runs = 0
+  #ends = 0
+
+  constructor(about: Case) {
+    this.#about = about
+  }
+
+  explore(): Found {
+    const { writers } = this.#about
+    const first = Array.from({ length: writers }, (_, writer) => {
+      const node = this.#start({ writer, round: 0, life: 0, disk: Gates.emptyDisk })
+      return this.#about.gates === "shared" ? this.#ahead(node) : node
+    })
+    let interleavings = 0n
+    let problem: Found["problem"]
+    try {
+      interleavings = this.#visit({ head: undefined, writers: first, ghost: undefined, isCrashed: false })
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error
+      problem = { detail: error.detail, steps: this.#steps }
+    }
+    return {
+      states: this.#visited.size,
+      ends: this.#ends,
+      runs: this.#runs,
+      interleavings,
+      heads: this.#heads.size,
+      problem,
+      outcomes: [...this.#outcomes].sort()
+    }
+  }
+
+  /** Visits a state and everything after it; answers in how many orders it can go on. */
+  #visit(state: State): bigint {
+    const key = `${state.head?.id ?? 0} ${state.writers.map(({ id }) => id).join(" ")} ${state.ghost?.id ?? 0} ${state.isCrashed}`
+    const known = this.#visited.get(key)
+    if (known !== undefined) return known
+    let orders = 0n
+    const go = (step: string, next: () => State) => {
+      this.#steps.push(step)
+      orders += this.#visit(next())
+      this.#steps.pop()
+    }
+    const { ghost } = state
+    if (ghost !== undefined)
+      go(`the request of dead w${ghost.writer} arrives`, () => this.#haunt(state, ghost))
+    let isEnd = true
+    for (let writer = 0; writer < state.writers.length; writer++) {
+      const node = state.writers[writer]!
+      if (node.reached._tag === "Told") continue
+      isEnd = false
+      for (const move of this.#moves(state, writer)) go(move.label, () => move.next)
+    }
+    if (isEnd) {
+      // a request that never arrives is one more way to end
+      orders += 1n
+      this.#ends++
+      this.#outcomes.add([...(state.head?.files ?? [])].map(([path, { content }]) => `${path}=${content.slice(0, 8)}`).sort().join(" "))
+    }
+    this.#visited.set(key, orders)
+    return orders
+  }
+
+  /** What one writer can do next. */
+  *#moves(state: State, writer: number): Iterable<{ readonly label: string; readonly next: State }> {
+    const node = state.writers[writer]!
+    yield* this.#crashes(state, writer)
+    const label = `${runOf(node.start)} ${Gates.label(node.reached)}`
+    let after = this.#step(state, writer)
+    if (this.#about.gates === "shared") {
+      // its own disk nobody else can see: it goes on until it asks for something that others can
+      for (let at = after.writers[writer]!; at.reached._tag === "Gate" && at.reached.gate._tag === "Own"; ) {
+        for (const crashed of this.#crashes(after, writer)) yield { label: `${label}; ${crashed.label}`, next: crashed.next }
+        after = this.#step(after, writer)
+        at = after.writers[writer]!
+      }
+    }
+    yield { label, next: after }
+  }
+
+  *#crashes(state: State, writer: number): Iterable<{ readonly label: string; readonly next: State }> {
+    const node = state.writers[writer]!
+    if (!this.#about.crash || state.isCrashed || node.reached._tag !== "Gate") return
+    const { gate } = node.reached
+    const label = `${runOf(node.start)} crashes before ${Gates.label(node.reached)}`
+    const next = this.#start({ ...node.start, life: 1, disk: node.disk })
+    const reborn = this.#with({ ...state, isCrashed: true }, writer, this.#about.gates === "shared" ? this.#ahead(next) : next)
+    yield { label, next: reborn }
+    if (gate._tag !== "Set") return
+    const attempt = node.reached.attempt ?? FileMerge.empty
+    yield {
+      label: `${label}, which is on its way`,
+      next: { ...reborn, ghost: { id: node.id, writer, gate, attempt } }
+    }
+  }
+
+  #with(state: State, writer: number, node: Node): State {
+    return { ...state, writers: state.writers.map((one, index) => (index === writer ? node : one)) }
+  }
+
+  /** The state after a writer's next call was answered. */
+  #step(state: State, writer: number): State {
+    const node = state.writers[writer]!
+    if (node.reached._tag !== "Gate") return state
+    const { attempt, gate } = node.reached
+    switch (gate._tag) {
+      case "Own":
+        return this.#told(this.#with(state, writer, this.#own(node, gate)), writer)
+      case "Entries": {
+        const { head } = state
+        const next = this.#after(node, `${head?.id ?? 0}`, { _tag: "Entries", entries: head === undefined ? [] : [head.entry] }, node.disk)
+        return this.#told(this.#with(state, writer, next), writer)
+      }
+      case "Set": {
+        const { head, lost } = this.#set(state, writer, gate, attempt ?? FileMerge.empty, node)
+        const next = this.#after(node, lost === undefined ? "stored" : `${lost.id}`, { _tag: "Set", outcome: Gates.outcome(lost?.entry) }, node.disk)
+        return this.#told(this.#with({ ...state, head }, writer, next), writer)
+      }
+    }
+  }
+
+  /** Where a writer is when it has done everything that nobody else can notice. */
+  #ahead(from: Node): Node {
+    let node = from
+    while (node.reached._tag === "Gate" && node.reached.gate._tag === "Own") {
+      node = this.#own(node, node.reached.gate)
+    }
+    return node
+  }
+
+  #own(node: Node, gate: Extract<Gate, { readonly _tag: "Own" }>): Node {
+    return this.#after(node, "own", { _tag: "Own", disk: node.disk }, gate.change(node.disk))
+  }
+
+  #haunt(state: State, ghost: Ghost): State {
+    const { head } = this.#set(state, ghost.writer, ghost.gate, ghost.attempt, undefined)
+    return { ...state, head, ghost: undefined }
+  }
+
+  /** The compare-and-swap. */
+  #set(
+    state: State,
+    by: number,
+    gate: Extract<Gate, { readonly _tag: "Set" }>,
+    attempt: Files,
+    node: Node | undefined
+  ): { readonly head: Head | undefined; readonly lost: Head | undefined } {
+    const { head } = state
+    const decision =
+      this.#about.isBlind === true ? "write" : RegistryRules.decide(head?.entry, gate.entry, gate.over)
+    if (decision === "lost") return { head, lost: head }
+    if (decision === "same") return { head, lost: undefined }
+    return { head: this.#moved(head, by, gate.entry, attempt, node), lost: undefined }
+  }
+
+  /** The head after `before`, looked at when it comes up for the first time. */
+  #moved(
+    before: Head | undefined,
+    by: number,
+    entry: RegistryEntry.RegistryEntry,
+    attempt: Files,
+    writer: Node | undefined
+  ): Head {
+    const key = `${before?.id ?? 0} ${Hash.toHex(entry.hash)} ${entry.revision}`
+    const known = this.#heads.get(key)
+    const name = `revision ${entry.revision} by writer ${by}`
+    if (Either.isLeft(RegistryEntry.verify(CheapCrypto.primitives, entry))) throw new Problem(`${name} is not signed`)
+    if (before !== undefined && entry.revision <= before.entry.revision)
+      throw new Problem(`${name} took the place of revision ${before.entry.revision}`)
+    const read = known === undefined ? this.#reader.read(entry.hash, name) : undefined
+    if (read !== undefined && Either.isLeft(read)) throw new Problem(read.left)
+    if (before !== undefined && read !== undefined && !read.right.history.has(before.node))
+      throw new Problem(`${name} does not name the head before it in its history`)
+    const files = known?.files ?? read?.right.files ?? FileMerge.empty
+    this.#hold(this.#bases(before, by, writer), attempt, before?.files ?? FileMerge.empty, files, name)
+    if (known !== undefined) return known
+    const head: Head = { id: this.#heads.size + 1, entry, node: Hash.toHex(entry.hash), files, before, by, attempt }
+    this.#heads.set(key, head)
+    return head
+  }
+
+  #hold(bases: ReadonlyArray<Files>, attempt: Files, theirs: Files, merged: Files, name: string): void {
+    let wrong: string | undefined
+    for (const base of bases) {
+      wrong = FileMerge.problem(base, attempt, theirs, merged)
+      if (wrong === undefined) return
+    }
+    throw new Problem(`${name}: ${wrong}`)
+  }
+
+  /** What a writer may rightly take for its base: what it last got into the head's history, or found there since. */
+  #bases(head: Head | undefined, by: number, node: Node | undefined): ReadonlyArray<Files> {
+    let landed = head
+    while (landed !== undefined && landed.by !== by) landed = landed.before
+    const recorded = node?.disk.recorded
+    const isLater = recorded !== undefined && recorded.revision > (landed?.entry.revision ?? 0n)
+    return [landed?.attempt ?? FileMerge.empty, ...(isLater ? [recorded.files] : [])]
+  }
+
+  /** Checks what a writer was told, and lets it begin its next round. */
+  #told(state: State, writer: number): State {
+    const node = state.writers[writer]!
+    if (node.reached._tag === "Failed") throw new Problem(`${runOf(node.start)} failed: ${node.reached.detail}`)
+    if (node.reached._tag !== "Told") return state
+    this.#hear(state, node, node.reached.told)
+    const { disk, start } = node
+    if (start.round + 1 >= this.#about.rounds) return state
+    return this.#with(state, writer, this.#start({ ...start, round: start.round + 1, disk }))
+  }
+
+  #hear(state: State, node: Node, told: Told): void {
+    const name = `${runOf(node.start)} was told that ${told.node.slice(0, 8)} has its files`
+    let head = state.head
+    while (head !== undefined && head.node !== told.node) head = head.before
+    if (head === undefined) throw new Problem(`${name}, and it is not in the head's history`)
+    const { writer } = node.start
+    if (told.outcome === "unchanged")
+      return this.#hold(this.#bases(head, writer, node), told.attempt, head.files, head.files, name)
+    if (head.by !== writer) throw new Problem(`${name}, and it is another writer's`)
+    if (!FileMerge.equal(head.attempt, told.attempt)) throw new Problem(`${name}, and it has others`)
+  }
+
+  #diskId(disk: Gates.Disk): number {
+    const text = Gates.diskText(disk)
+    const id = this.#disks.get(text) ?? this.#disks.size
+    this.#disks.set(text, id)
+    return id
+  }
+
+  /** A new run of a writer's program. */
+  #start(start: Start): Node {
+    const key = `${start.writer} ${start.round} ${start.life} ${this.#diskId(start.disk)}`
+    const known = this.#starts.get(key)
+    if (known !== undefined) return known
+    const node = this.#node(start, [], start.disk)
+    this.#starts.set(key, node)
+    return node
+  }
+
+  #node(start: Start, answers: ReadonlyArray<Gates.Answer>, disk: Gates.Disk, from?: Gates.Session): Node {
+    const session = from ?? this.#session(start)
+    if (from === undefined) for (const answer of answers) session.answer(answer)
+    return { id: ++this.#nodes, start, answers, disk, reached: session.reached, session, children: new Map() }
+  }
+
+  #session(start: Start): Gates.Session {
+    this.#runs++
+    const { folders } = this.#about
+    return new Gates.Session({ ...start, folders, blobs: this.#blobs })
+  }
+
+  #after(node: Node, key: string, answer: Gates.Answer, disk: Gates.Disk): Node {
+    const known = node.children.get(key)
+    if (known !== undefined) return known
+    // the first to go on takes the running program with it, the others run it again up to here
+    const { session } = node
+    node.session = undefined
+    session?.answer(answer)
+    const next = this.#node(node.start, [...node.answers, answer], disk, session)
+    node.children.set(key, next)
+    return next
+  }
+}
+
+/** Visits every reachable state. */
+export const explore = (about: Case): Found => new Search(about).explore()
+
+/** The cases that are searched to the end. */
+export const cases: ReadonlyArray<Case> = (
+  [
+    { writers: 2, rounds: 2 },
+    { writers: 3, rounds: 1 }
+  ] as const
+).flatMap(({ rounds, writers }) =>
+  (["own", "shared"] as const).flatMap((folders) =>
+    (["shared", "all"] as const).flatMap((gates) =>
+      [false, true].map((crash) => ({ writers, rounds, folders, gates, crash }))
+    )
+  )
+)
+
+/** What a case is, in words. */
+export const nameOf = ({ crash, folders, gates, rounds, writers }: Case): string =>
+  `${writers} writers, ${rounds} ${rounds === 1 ? "round" : "rounds"}, ${folders === "own" ? "own folders" : "one folder"}, ` +
+  `${gates === "all" ? "every call" : "calls that others notice"}${crash ? ", one crash anywhere" : ""}`
