@@ -19,7 +19,7 @@ import * as VaultState from "../services/VaultState.ts"
 import * as Argv from "./Argv.ts"
 import * as Console from "./Console.ts"
 import * as Ending from "./Ending.ts"
-import { exitCode } from "./ExitCode.ts"
+import { exitCode, ofError } from "./ExitCode.ts"
 import * as Live from "./Live.ts"
 import * as ProgressTerminal from "./ProgressTerminal.ts"
 import * as RecoveryHint from "./RecoveryHint.ts"
@@ -42,6 +42,9 @@ const config = {
   oneFileSystem: Options.boolean("one-file-system").pipe(
     Options.withAlias("x"),
     Options.withDescription("do not go into other file systems")
+  ),
+  reread: Options.boolean("reread").pipe(
+    Options.withDescription("read every file again, and mend what is rotten in the store")
   ),
   dryRun: Verb.dryRun
 }
@@ -112,12 +115,23 @@ const plan = Effect.fnUntraced(function* (words: ReadonlyArray<string>, selectio
   )
 })
 
+/** The error of a head that cannot be built upon, with what helps. */
+const withWayOut = (vault: string, error: Ending.Tagged & { readonly reason?: unknown }): Ending.Tagged =>
+  (error._tag === "BlobStoreError" || error._tag === "DamagedTree" || error._tag === "HeadError") &&
+  ofError(error) === exitCode.damage &&
+  error.reason !== "RolledBack"
+    ? {
+        _tag: error._tag,
+        message: `${error.message}; \`cairn vault repair ${vault}:\` goes on from what can be read`
+      }
+    : error
+
 /** @since 0.1.0 @category verbs */
 export const verb = Verb.make({
   name: "backup",
   description: "Keep files and folders in a vault: backup SRC... VAULT: · backup VAULT: · backup",
   config,
-  handler: ({ dryRun, exclude, ignoreFiles, includeCaches, oneFileSystem, words }, common) =>
+  handler: ({ dryRun, exclude, ignoreFiles, includeCaches, oneFileSystem, reread, words }, common) =>
     Effect.gen(function* () {
       const selects = exclude.length > 0 || ignoreFiles || includeCaches || oneFileSystem
       const selection = selects
@@ -209,27 +223,40 @@ export const verb = Verb.make({
           continue
         }
         const { mapping, vault: name } = job.right
+        if (Live.isOwn(mapping.path)) {
+          // before anything is saved, so that it is not tried again with every later run
+          yield* fail(
+            mapping.path,
+            new Argv.Usage({ problem: `source ${LocalPath.display(mapping.path)}: Cairn keeps its own files there` })
+          )
+          continue
+        }
         const run = Effect.gen(function* () {
           if (dryRun) {
-            const scan = yield* Backup.preview(name, mapping, { onProblem: tellProblem })
+            const scan = yield* Backup.preview(name, mapping, { own: Live.own, onProblem: tellProblem })
             problems += scan.problems
             return yield* report(job.right, scan, "dry-run")
           }
           const vault = yield* Vault.ensure(name)
           yield* Backup.saveMapping(name, mapping)
-          const { published, scan } = yield* Backup.backup(vault, mapping, { onProblem: tellProblem })
+          const { published, scan } = yield* Backup.backup(vault, mapping, {
+            own: Live.own,
+            reread,
+            onProblem: tellProblem
+          })
           problems += scan.problems
           yield* report(job.right, scan, published.outcome, { id: published.node, revision: published.revision })
-          for (const { copy, path } of published.conflicts)
-            yield* Console.complain(
-              `${name}:${LocalPath.display(path)}: changed by several writers; the other version is kept as ${LocalPath.display(copy)}`
-            )
+          for (const { copy, path } of published.conflicts) {
+            const detail = `changed by several writers; the other version is kept as ${LocalPath.display(copy)}`
+            yield* Console.complain(`${name}:${LocalPath.display(path)}: ${detail}`)
+            if (common.json) yield* Console.json({ type: "problem", kind: "conflict", path, detail })
+          }
           if (published.pending.length > 0)
             yield* Console.complain(
               `${name}: ${Console.count(published.pending.length, "step")} after the publication could not be done yet (a copy of the head elsewhere, or the recovery entry); the next run tries again`
             )
         })
-        yield* Effect.catchAll(run, (error) => fail(mapping.path, error))
+        yield* Effect.catchAll(run, (error) => fail(mapping.path, withWayOut(name, error)))
       }
       if (!dryRun) yield* RecoveryHint.tell
       if (failed !== undefined) return new Ending.Told({ error: failed })

@@ -27,6 +27,7 @@ const byReason: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   BlobStoreError: {
     Missing: exitCode.damage,
     Damaged: exitCode.damage,
+    Unreadable: exitCode.damage,
     Full: exitCode.failed,
     Denied: exitCode.denied,
     Unavailable: exitCode.unreachable
@@ -70,6 +71,7 @@ const byTag: Readonly<Record<string, number>> = {
   ReadOnlyVault: exitCode.usage,
   InputNeeded: exitCode.inputNeeded,
   IdentityUnusable: exitCode.denied,
+  NothingPublished: exitCode.denied,
   StoreAbsent: exitCode.unreachable,
   NothingReadable: exitCode.damage,
   PublishContended: exitCode.contention

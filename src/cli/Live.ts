@@ -4,8 +4,9 @@
  *
  * @since 0.1.0
  */
+import { realpathSync } from "node:fs"
 import { chmod } from "node:fs/promises"
-import { join } from "node:path"
+import { basename, dirname, join, resolve } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as BlobStoreObjects from "../layers/BlobStoreObjects.ts"
@@ -24,6 +25,26 @@ import * as Installation from "./Installation.ts"
 
 /** Where this user's files are. @since 0.1.0 @category constants */
 export const home = Home.fromEnvironment(process.env)
+
+/** Cairn's own folders: never backed up, never restored into. @since 0.1.0 @category constants */
+export const own: ReadonlyArray<string> = [home.data, join(home.config, "keys"), home.cache]
+
+/** The path without links, as far as it exists. */
+const real = (path: string): string => {
+  try {
+    return realpathSync(path)
+  } catch {
+    // what does not exist yet has no links: only what is above it can
+    const above = dirname(path)
+    return above === path ? path : join(real(above), basename(path))
+  }
+}
+
+/** Whether the local path is one of Cairn's own folders or in one. @since 0.1.0 @category guards */
+export const isOwn = (path: string): boolean => {
+  const asked = real(resolve(path))
+  return own.some((folder) => asked === real(folder) || asked.startsWith(`${real(folder)}/`))
+}
 
 const privateObjects = (directory: string) => ObjectStoreFs.make({ directory, private: true })
 

@@ -38,8 +38,7 @@ export const identities = Effect.fnUntraced(function* (file: string) {
     .split(/\r?\n/)
     .map((line) => line.trim())
     .filter((line) => line.startsWith("AGE-SECRET-KEY-"))
-  if (found.length === 0)
-    return yield* new IdentityUnusable({ file, detail: "it holds no age identity (a line AGE-SECRET-KEY-1…)" })
+  if (found.length === 0) return yield* new IdentityUnusable({ file, detail: "it holds no age identity" })
   return found.map((line) => Redacted.make(line))
 })
 

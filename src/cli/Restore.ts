@@ -39,6 +39,10 @@ export const verb = Verb.make({
         return yield* new Argv.Usage({
           problem: `${directory} looks like a vault; a directory with a colon is written ./${directory}`
         })
+      if (Live.isOwn(directory))
+        return yield* new Argv.Usage({
+          problem: `${directory}: Cairn keeps its own files there; restore somewhere else`
+        })
       const { snapshot } = yield* Reference.open(ref)
       const result = yield* Restore.restore(snapshot, {
         vault: ref.vault,

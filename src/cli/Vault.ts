@@ -6,6 +6,7 @@
 import { resolve } from "node:path"
 import * as Args from "@effect/cli/Args"
 import * as Options from "@effect/cli/Options"
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
@@ -46,6 +47,13 @@ const config = {
   dryRun: Verb.dryRun
 }
 
+/** There is nothing under the device key and vault id that were given. @since 0.1.0 @category errors */
+export class NothingPublished extends Data.TaggedError("NothingPublished")<{ readonly store: string }> {
+  override get message() {
+    return `store ${this.store}: nothing is published there under this device key and vault id: one of them is wrong, or it is yet to come; --yes attaches it all the same`
+  }
+}
+
 const usage = (problem: string) => new Argv.Usage({ problem })
 
 /** The name that a word is, with or without its colon. */
@@ -72,7 +80,7 @@ const add = Effect.fnUntraced(function* (
     readonly identity: Option.Option<string>
     readonly dryRun: boolean
   },
-  voice: Console.Voice
+  voice: Verb.Common
 ) {
   const state = yield* VaultState.VaultState
   const hex = <A>(what: string, decoded: Either.Either<A, { readonly message: string }>) =>
@@ -87,13 +95,14 @@ const add = Effect.fnUntraced(function* (
     return yield* usage(`there is a vault ${name}: already; choose another name`)
   // it is opened before it is kept, so that what is kept works
   const { head } = yield* Effect.scoped(Peers.load(name, peer))
-  if (head === undefined) yield* Console.note(voice, `cairn: ${name}: nothing was published there yet`)
+  if (head === undefined && !voice.yes) return yield* new NothingPublished({ store: peer.store })
   if (given.dryRun) return yield* Console.note(voice, `${name}: would be attached; nothing was written`)
   if (!(yield* state.createPeer(name, peer)))
     return yield* usage(`another run made a vault ${name}: meanwhile; choose another name`)
+  if (head !== undefined) yield* state.saveSeen(name, head.entry.revision)
   const text =
     head === undefined
-      ? `${name}: attached`
+      ? `${name}: attached, nothing published yet`
       : `${name}: attached, snapshot ${Hash.toShort(head.hash)}, revision ${head.entry.revision}`
   yield* Console.emit(
     voice,

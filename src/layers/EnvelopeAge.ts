@@ -48,7 +48,12 @@ const checkRecipient = (recipient: string): Either.Either<void, EnvelopeError> =
       // multiplying a point of small order gives zero, which the library throws at
       Either.try({ try: () => void x25519.scalarMult(anyScalar, point), catch: () => "its point is of small order" })
     ),
-    Either.mapLeft((problem) => fail("BadRecipient", recipient, problem))
+    Either.mapLeft((problem) =>
+      // the two kinds of text are easily mistaken for each other, and errors are logged
+      /age-secret-key-/i.test(recipient)
+        ? fail("BadRecipient", "AGE-SECRET-KEY-…", "it is an identity, which is a secret")
+        : fail("BadRecipient", recipient, problem)
+    )
   )
 
 const checkIdentity = (identity: string, index: number): Either.Either<void, EnvelopeError> =>

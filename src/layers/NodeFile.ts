@@ -14,6 +14,7 @@ const write = promisify(fs.write)
 const fstat = promisify(fs.fstat)
 const fsync = promisify(fs.fsync)
 const fdatasync = promisify(fs.fdatasync)
+const exactStatus: (path: string, options: { bigint: true }) => Promise<fs.BigIntStats> = promisify(fs.lstat)
 
 /** @since 0.1.0 @category operations */
 export const link = promisify(fs.link)
@@ -29,6 +30,13 @@ export const rename = promisify(fs.rename)
 export const rmdir = promisify(fs.rmdir)
 /** @since 0.1.0 @category operations */
 export const unlink = promisify(fs.unlink)
+
+/** Whether two names stand for one file; not where one of them is not there. @since 0.1.0 @category operations */
+export const isSameFile = async (one: string, other: string): Promise<boolean> => {
+  // whole numbers: some inodes are above 2^53
+  const [a, b] = await Promise.all([one, other].map((path) => unless(absent, exactStatus(path, { bigint: true }))))
+  return a !== undefined && b !== undefined && a.ino === b.ino && a.dev === b.dev
+}
 
 /** The system's name of what went wrong ("ENOENT"), or "unknown". @since 0.1.0 @category errors */
 export const codeOf = (cause: unknown): string =>

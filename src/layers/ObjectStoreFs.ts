@@ -158,7 +158,7 @@ export const make = (options: Options): Effect.Effect<Service, never, Scope.Scop
           async (cause) => {
             if (NodeFile.codeOf(cause) === "EEXIST") {
               // over a network the link may have been made and its answer lost
-              if ((await NodeFile.lstat(temporary)).nlink > 1) return true
+              if (await NodeFile.isSameFile(temporary, `${base}/${path}`)) return true
               // an empty folder is what a removal that was cut short leaves: no object, and to be had by the other way
               return (await locate(path)) === undefined ? undefined : false
             }
@@ -238,7 +238,10 @@ export const make = (options: Options): Effect.Effect<Service, never, Scope.Scop
         Effect.flatMap(
           attempt("create", path, async () => {
             const won = await create(path, bytes)
-            return { won, file: (await locate(path))?.file }
+            const file = (await locate(path))?.file
+            // somebody removed it at once: a winner that has nothing to show for it must not be told that it won
+            if (won && file === undefined) throw Object.assign(new Error("the object vanished"), { code: "ENOENT" })
+            return { won, file }
           }),
           ({ won, file }) =>
             file === undefined

@@ -144,6 +144,9 @@ export const saveMapping = Effect.fn("Backup.saveMapping")(function* (
   )
 })
 
+/** How often a source is read anew because another run of it was faster. */
+const rescans = 3
+
 /**
  * Reads one source and makes the change since its last acknowledged scan part of the vault's head.
  *
@@ -157,8 +160,7 @@ export const backup = Effect.fn("Backup.backup")(function* (
 ) {
   const progress = yield* Progress.Progress
   const { reread = false, ...scanning } = options
-  const { base, scannedAt } = yield* Publish.settle(vault, mapping.folder)
-  yield* progress.phase("scanning")
+  const state = yield* VaultState.VaultState
   const read = (pipeline: Pipeline.Pipeline, previous: Scan.Options["previous"]) =>
     Scan.scan(pipeline, {
       path: mapping.path,
@@ -176,16 +178,28 @@ export const backup = Effect.fn("Backup.backup")(function* (
     cache: NodeCache.make()
   })
   const pipeline = reread ? mending : vault.pipeline
-  const scan = yield* base === undefined
-    ? read(pipeline, undefined)
-    : Effect.catchIf(
-        // nothing looks unchanged to a scan of 1970; what cannot be read keeps its last state all the same
-        read(pipeline, { root: base, scannedAt: reread ? 0 : scannedAt }),
-        (error): error is TreeError =>
-          (error._tag === "DamagedTree" || error._tag === "BlobStoreError") && Salvage.isDamage(error),
-        // what the last scan left is rotten: everything is read again, and nothing is taken from it
-        () => read(mending, undefined)
-      )
+  const look = Effect.gen(function* () {
+    const { base, record, scannedAt } = yield* Publish.settle(vault, mapping.folder)
+    yield* progress.phase("scanning")
+    const scan = yield* base === undefined
+      ? read(pipeline, undefined)
+      : Effect.catchIf(
+          // nothing looks unchanged to a scan of 1970; what cannot be read keeps its last state all the same
+          read(pipeline, { root: base, scannedAt: reread ? 0 : scannedAt }),
+          (error): error is TreeError =>
+            (error._tag === "DamagedTree" || error._tag === "BlobStoreError") && Salvage.isDamage(error),
+          // what the last scan left is rotten: everything is read again, and nothing is taken from it
+          () => read(mending, undefined)
+        )
+    const now = yield* state.record(vault.name, mapping.folder)
+    const isStale = now?.node !== record?.node || now?.scannedAt !== record?.scannedAt
+    return { base, scan, isStale }
+  })
+  let seen = yield* look
+  // another run of this source had its own scan acknowledged meanwhile: which of the two is the older nobody knows, and an
+  // older one, acknowledged last, would be taken for what the head has of this source
+  for (let again = 0; seen.isStale && again < rescans; again++) seen = yield* look
+  const { base, scan } = seen
   yield* progress.phase("publishing")
   const published = yield* Publish.publish(vault, {
     folder: mapping.folder,

@@ -80,16 +80,22 @@ export interface Scan {
 }
 
 /** A file of at most so many bytes is read into memory. */
-const inMemory = 1024n * 1024n
+const inMemory = 1024 * 1024
 
 /** Batches of about 1 MiB of one larger file that are sealed and stored at once, with several files beside each other. */
 const batchesInFlight = 2
 
+/** The whole content, or nothing when it turns out to be too much, as with files in /proc that are said to be empty. */
 const readAll = Effect.fnUntraced(function* (reading: LocalTree.Reading) {
   const first = yield* reading.next
   if (first === undefined) return new Uint8Array(0)
   const buffers = [first]
-  for (let next = yield* reading.next; next !== undefined; next = yield* reading.next) buffers.push(next)
+  let length = first.length
+  for (let next = yield* reading.next; next !== undefined; next = yield* reading.next) {
+    length += next.length
+    if (length > 2 * inMemory) return undefined
+    buffers.push(next)
+  }
   return buffers.length === 1 ? first : Bytes.concat(...buffers)
 })
 
@@ -183,9 +189,10 @@ export const scan = Effect.fn("Scan.scan")(function* (pipeline: Pipeline, option
       const read = yield* Effect.scoped(
         Effect.gen(function* () {
           const reading = yield* tree.open(item.path, attempt === 0 ? { expect: item.status } : {})
+          const content = reading.before.size <= BigInt(inMemory) ? yield* readAll(reading) : undefined
           const entry =
-            reading.before.size <= inMemory
-              ? yield* FileImport.importBytes(pipeline, sealer, yield* readAll(reading))
+            content !== undefined
+              ? yield* FileImport.importBytes(pipeline, sealer, content)
               : yield* FileImport.importFile(pipeline, sealer, reading.content, { concurrency: batchesInFlight })
           const after = yield* reading.after
           return { entry, before: reading.before, steady: LocalTree.unchanged(reading.before, after) }

@@ -95,6 +95,21 @@ describe("a bit that turned in a file's blob", () => {
     )
   )
 
+  it.effect("a file that cannot be read just then keeps its last state in a backup that reads everything again", () =>
+    Effect.flatMap(make(files), (world) =>
+      Effect.gen(function* () {
+        yield* later
+        const { vault } = yield* backup(docs)
+        yield* later
+        world.faults.denied.add("/docs/a.txt")
+        world.faults.denied.add("/docs/sub")
+        const { scan } = yield* Backup.backup(vault, docs, { reread: true })
+        assert.strictEqual(scan.problems, 2)
+        assert.deepStrictEqual(yield* latest, wanted)
+      }).pipe(Effect.provide(world.layer))
+    )
+  )
+
   it.effect("stays as it is in a preview, which writes and removes nothing", () =>
     Effect.flatMap(make(files), (world) =>
       Effect.gen(function* () {

@@ -109,8 +109,7 @@ export class Disk {
       })
     const failed = (reason: ObjectStore.ObjectStoreError["reason"], operation: string, path: string, detail: string) =>
       new ObjectStore.ObjectStoreError({ reason, store: name, operation, path, detail })
-    const seen = (path: string, back: number) =>
-      back === 0 ? this.current(path) : this.asOf(path, wire.now - back)
+    const seen = (path: string, back: number) => (back === 0 ? this.current(path) : this.asOf(path, wire.now - back))
     const written = (path: string, bytes: Uint8Array | undefined) => {
       this.write(path, bytes, wire.now)
       touched.add(path)

@@ -12,7 +12,17 @@ import * as Dice from "./Dice.ts"
  * - `interrupt`: a writer is told to stop: finalizers run.
  * - `power`: everything goes dark at once: all writers crash, and the store loses what was not durable.
  */
-export const faultNames = ["delay", "reorder", "fail", "failAfter", "stale", "unseen", "crash", "interrupt", "power"] as const
+export const faultNames = [
+  "delay",
+  "reorder",
+  "fail",
+  "failAfter",
+  "stale",
+  "unseen",
+  "crash",
+  "interrupt",
+  "power"
+] as const
 export type FaultName = (typeof faultNames)[number]
 
 /** What happens to one call. */
@@ -37,8 +47,8 @@ export interface Fate {
   /** Whether `arrive` and `answer` are other than the usual. */
   readonly isSlow: boolean
   readonly trouble: Trouble | undefined
-  /** Whether the request still arrives when its writer is dead by then. */
-  readonly outlives: boolean
+  /** How much later the request arrives when its writer is dead by then, in microseconds; nothing when it never does. */
+  readonly outlives: number | undefined
   /** How far back a stale answer looks, in microseconds. */
   readonly back: number
 }
@@ -59,12 +69,20 @@ export interface Plan {
     writer: number,
     life: number,
     call: number,
-    about: { readonly isShared: boolean; readonly reads: Reads; readonly isCalm: boolean }
+    about: {
+      readonly isShared: boolean
+      readonly reads: Reads
+      readonly isCalm: boolean
+      /** Something hangs on it that can be lost, so that it is struck more often. */
+      readonly isDecisive: boolean
+    }
   ) => Fate
 }
 
 /** Calls to shared stores one after the other in an attempt: from reading the head to its verification. */
 const callsInAnAttempt = 12
+/** Microseconds. */
+const latest = 80_000
 const usual = { own: 50, shared: 1000 }
 
 const probabilities: ReadonlyArray<readonly [FaultName, Trouble, number]> = [
@@ -88,10 +106,16 @@ export const plan = (options: Options): Plan => {
   })
   const reach = (attemptMillis * 1000) / callsInAnAttempt / 2
   return {
-    fate: (writer, life, call, { isCalm, isShared, reads }) => {
+    fate: (writer, life, call, { isCalm, isDecisive, isShared, reads }) => {
       const dice = Dice.make(seed, 2, writer, life, call)
       const id: CallId = `${writer}.${life}.${call}`
-      const [first, second, where, back, outlives] = [dice.float(), dice.float(), dice.float(), dice.float(), dice.float()]
+      const [first, second, where, back, outlives] = [
+        dice.float(),
+        dice.float(),
+        dice.float(),
+        dice.float(),
+        dice.float()
+      ]
       const usually = isShared ? usual.shared : usual.own
       const isSlow = faults.has("delay") && (options.slow === undefined || options.slow.has(id))
       const slow = isShared ? reach : 4 * usual.own
@@ -100,7 +124,7 @@ export const plan = (options: Options): Plan => {
       else if (!isCalm) {
         let below = 0
         for (const odd of odds) {
-          below += odd.probability
+          below += isDecisive ? 4 * odd.probability : odd.probability
           if (where >= below) continue
           trouble = odd.trouble
           break
@@ -113,7 +137,7 @@ export const plan = (options: Options): Plan => {
         answer: isSlow ? 1 + second * slow : usually / 2,
         isSlow,
         trouble,
-        outlives: faults.has("reorder") && outlives < 0.5,
+        outlives: faults.has("reorder") && outlives < 0.5 ? Math.floor(2 * outlives * latest) : undefined,
         back: 1 + Math.floor(back * 4 * attemptMillis * 1000)
       }
     }

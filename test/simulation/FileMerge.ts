@@ -73,7 +73,8 @@ export const equal = (a: Files, b: Files): boolean =>
   [...a].every(([path, { content, mtime }]) => b.get(path)?.content === content && b.get(path)?.mtime === mtime)
 
 const none: ReadonlySet<string> = new Set()
-const shown = (file: File | undefined) => (file === undefined ? "nothing" : `${file.content.slice(0, 8)} of ${file.mtime}`)
+const shown = (file: File | undefined) =>
+  file === undefined ? "nothing" : `${file.content.slice(0, 8)} of ${file.mtime}`
 
 /** What is wrong with `merged` as the merge of what `ours` made of `base` into `theirs`; nothing when it is right. */
 export const problem = (base: Files, ours: Files, theirs: Files, merged: Files): string | undefined => {
@@ -95,7 +96,8 @@ export const problem = (base: Files, ours: Files, theirs: Files, merged: Files):
     if (conflict !== undefined) allowed.add(conflict.loser.content)
     const copies = after.get(path) ?? none
     for (const content of copies)
-      if (!allowed.has(content)) return `a conflict copy of ${path} holds ${content.slice(0, 8)}, which nobody displaced`
+      if (!allowed.has(content))
+        return `a conflict copy of ${path} holds ${content.slice(0, 8)}, which nobody displaced`
     for (const content of allowed)
       if (!copies.has(content) && content !== conflict?.winner.content)
         return `${content.slice(0, 8)} should stand beside ${path} as a conflict copy, and does not`

@@ -213,11 +213,15 @@ export class Session {
       // the recovery entry is nobody's concern here: there is none, and writing it succeeds
       entries: (key) =>
         isHead(key)
-          ? this.#ask({ _tag: "Entries" }, (answer) => (answer._tag === "Entries" ? Effect.succeed(answer.entries) : mistaken))
+          ? this.#ask({ _tag: "Entries" }, (answer) =>
+              answer._tag === "Entries" ? Effect.succeed(answer.entries) : mistaken
+            )
           : Effect.succeed([]),
       set: (entry, over) =>
         isHead(entry.key)
-          ? this.#ask({ _tag: "Set", entry, over }, (answer) => (answer._tag === "Set" ? Effect.succeed(answer.outcome) : mistaken))
+          ? this.#ask({ _tag: "Set", entry, over }, (answer) =>
+              answer._tag === "Set" ? Effect.succeed(answer.outcome) : mistaken
+            )
           : Effect.succeed(rules.stored()),
       changes: () => Stream.empty
     }
@@ -248,8 +252,7 @@ export class Session {
         )
       },
       intents: () => read("reads its intents", ({ intents }) => intents),
-      intend: (_, __, intent) =>
-        write("notes its intent", (disk) => ({ ...disk, intents: [...disk.intents, intent] })),
+      intend: (_, __, intent) => write("notes its intent", (disk) => ({ ...disk, intents: [...disk.intents, intent] })),
       forgetIntent: (_, __, { node }) =>
         write("forgets an intent", (disk) => ({ ...disk, intents: disk.intents.filter((one) => one.node !== node) })),
       lastNode: () => read("reads its last node", ({ lastNode }) => lastNode),

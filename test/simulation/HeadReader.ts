@@ -44,6 +44,11 @@ export class HeadReader {
       : Either.left(`${what} ${short} has other bytes than its name says`)
   }
 
+  /** The files of a published node that is known to be whole. */
+  filesOf(hash: Hash.Hash): Files {
+    return Either.getOrThrow(this.read(hash, Hash.toHex(hash))).files
+  }
+
   #published(hash: Hash.Hash, name: string): Either.Either<TransparentNode.TransparentNode, string> {
     return Either.flatMap(this.#bytes(hash, `${name}: its published node`), (sealed) => {
       const plain = CheapCrypto.opened(sealed)

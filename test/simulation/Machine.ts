@@ -12,22 +12,44 @@ const replaced = <T extends object, K extends keyof T>(holder: T, name: K, value
   }
 }
 
-/** What a machine answers when it is not allowed to be asked. */
+/** What the machine answers where it cannot be kept from answering. */
 export interface Answers {
-  /** Every fiber is stamped with it, and nothing ever looks at the stamp. */
   readonly now: () => number
+  readonly chance: () => number
+}
+
+const constant = (): Answers => {
+  let state = 1
+  return {
+    now: () => 0,
+    chance: () => {
+      state = Math.imul(state, 48_271) >>> 1
+      return state / 0x8000_0000
+    }
+  }
+}
+
+const fromEffect = /node_modules\/effect\//
+
+/** Answers like `answers`, to nobody but Effect itself; anybody else is told off. Slow. */
+export const onlyForEffect = (answers: Answers): Answers => {
+  const guarded = (what: string, answer: () => number) => () => {
+    const caller = new Error().stack?.split("\n")[2] ?? ""
+    return fromEffect.test(caller) ? answer() : forbidden(what)()
+  }
+  return { now: guarded("the time", answers.now), chance: guarded("chance", answers.chance) }
 }
 
 /**
  * Runs `body`, which must be synchronous, without a clock, without chance and without timers.
  *
- * `Date.now` cannot be forbidden: Effect stamps every fiber's id with it. It answers what `answers` says instead, so that
- * two runs with other answers show whether anything depends on it.
+ * Two things cannot be forbidden: Effect stamps the id of every fiber with `Date.now`, and gives objects hashes with
+ * `Math.random`. They answer what `answers` says, so that runs with other answers show whether anything depends on it.
  */
-export const isolated = <A>(body: () => A, answers: Answers = { now: () => 0 }): A => {
+export const isolated = <A>(body: () => A, answers: Answers = constant()): A => {
   const undo = [
     replaced(Date, "now", answers.now),
-    replaced(Math, "random", forbidden("chance")),
+    replaced(Math, "random", answers.chance),
     replaced(performance, "now", forbidden("the time")),
     replaced(process, "hrtime", Object.assign(forbidden("the time"), { bigint: forbidden("the time") })),
     replaced(globalThis, "setTimeout", Object.assign(forbidden("a timer"), { __promisify__: forbidden("a timer") })),

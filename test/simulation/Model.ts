@@ -3,8 +3,8 @@ import * as Either from "effect/Either"
 import * as Hash from "../../src/schema/Hash.ts"
 import * as RegistryEntry from "../../src/schema/RegistryEntry.ts"
 import * as CheapCrypto from "./CheapCrypto.ts"
-import * as FileMerge from "./FileMerge.ts"
 import type { Files } from "./FileMerge.ts"
+import * as FileMerge from "./FileMerge.ts"
 import { HeadReader } from "./HeadReader.ts"
 
 /** One state of the vault that the registry has named. */
@@ -53,29 +53,33 @@ export class Model {
       const { files, history } = yield* this.#reader.read(entry.hash, name)
       const predecessor = before?.node
       if (predecessor !== undefined && !history.has(predecessor))
-        return yield* Either.left(`${name} does not name the head before it (${predecessor.slice(0, 8)}) in its history`)
+        return yield* Either.left(
+          `${name} does not name the head before it (${predecessor.slice(0, 8)}) in its history`
+        )
       const wrong = this.#wrong(by, attempt, before?.files ?? FileMerge.empty, files)
       if (wrong !== undefined) return yield* Either.left(`${name}: ${wrong}`)
       const head: Head = { revision: entry.revision, node: Hash.toHex(entry.hash), files, by, attempt }
       return head
     })
-    if (Either.isLeft(head)) return this.fail(head.left)
-    this.heads.push(head.right)
-    this.#bases[by] = [head.right.attempt]
+    if (Either.isLeft(head)) this.fail(head.left)
+    else {
+      this.heads.push(head.right)
+      this.#bases[by] = [head.right.attempt]
+    }
   }
 
   /** A writer was told that `attempt` is part of the head's history as the snapshot `node`. */
   acknowledged(by: number, attempt: Files, outcome: "published" | "unchanged", node: string): void {
     const head = this.heads.findLast((one) => one.node === node)
     const name = `writer ${by} was told that ${node.slice(0, 8)} has its files`
-    if (head === undefined) return this.fail(`${name}, and it never was a head`)
-    if (outcome === "published") {
+    if (head === undefined) this.fail(`${name}, and it never was a head`)
+    else if (outcome === "published") {
       if (head.by !== by || head.attempt !== attempt) this.fail(`${name}, and it is another publication`)
-      return
+    } else {
+      const wrong = this.#wrong(by, attempt, head.files, head.files)
+      if (wrong !== undefined) this.fail(`${name}, and it has not: ${wrong}`)
+      this.#bases[by] = [attempt]
     }
-    const wrong = this.#wrong(by, attempt, head.files, head.files)
-    if (wrong !== undefined) return this.fail(`${name}, and it has not: ${wrong}`)
-    this.#bases[by] = [attempt]
   }
 
   /** A writer begins to write down that `attempt` is part of the snapshot `node`; it may die before it is told. */

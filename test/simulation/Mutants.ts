@@ -4,10 +4,10 @@ import * as VaultState from "../../src/services/VaultState.ts"
 import type * as Disk from "./Disk.ts"
 import { faultNames } from "./Faults.ts"
 import * as PublishLoop from "./mutants/PublishLoop.ts"
-import type { Configuration, Report, Services } from "./Simulation.ts"
-import * as Simulation from "./Simulation.ts"
 import type * as SimulatedRegistry from "./SimulatedRegistry.ts"
 import type * as SimulatedVaultState from "./SimulatedVaultState.ts"
+import type { Configuration, Report, Services } from "./Simulation.ts"
+import * as Simulation from "./Simulation.ts"
 import type { Programs } from "./Writer.ts"
 
 export interface Mutant {

@@ -1,7 +1,7 @@
 /** The lives of a writer, and the calls they make to what lies outside of them. */
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Fiber from "effect/Fiber"
+import type * as Fiber from "effect/Fiber"
 import type { CallId, Plan, Reads, Struck } from "./Faults.ts"
 import type { Files } from "./FileMerge.ts"
 import type { World } from "./World.ts"
@@ -57,6 +57,7 @@ export interface Executioner {
 }
 
 const microsecondsLong = 9
+const decisive = /^(registry (set|look|put)|store create|disk (intend|saveRecord))/
 
 /** The way from processes to stores and back. */
 export class Wire {
@@ -97,7 +98,12 @@ export class Wire {
       if (!process.isAlive) return
       const number = process.calls++
       const { isShared, reads = "nothing" } = request
-      const fate = this.#plan.fate(process.writer, process.life, number, { isShared, reads, isCalm: process.isCalm })
+      const fate = this.#plan.fate(process.writer, process.life, number, {
+        isShared,
+        reads,
+        isCalm: process.isCalm,
+        isDecisive: decisive.test(request.label)
+      })
       const id: CallId = `${process.writer}.${process.life}.${number}`
       const name = `${process.name} #${number} ${request.label}`
       if (fate.trouble !== undefined) this.struck.push({ call: id, trouble: fate.trouble })
@@ -120,14 +126,20 @@ export class Wire {
         })
       }
 
+      const told = (result: Either.Either<A, E>) =>
+        Either.match(result, { onLeft: String, onRight: (value) => request.show?.(value) ?? "done" })
+      const haunt = () => this.note(`${name}: ${told(request.apply(0))}, and nobody hears it`)
       const arrive = () => {
         const isHeard = process.isAlive && isWanted
-        if (!isHeard && !(isShared && fate.outlives)) return
-        if (isHeard && trouble === "fail") return answer(Either.left(request.refused("refused")), "refused")
+        if (!isHeard) {
+          if (isShared && fate.outlives !== undefined) this.#world.later(fate.outlives, haunt)
+          return
+        }
+        if (trouble === "fail") return answer(Either.left(request.refused("refused")), "refused")
         const result = request.apply(isStale ? fate.back : 0)
-        const shown = Either.match(result, { onLeft: String, onRight: (value) => request.show?.(value) ?? "done" })
-        if (!isHeard) return this.note(`${name}: ${shown}, nobody hears it`)
-        if (trouble === "failAfter") return answer(Either.left(request.refused("the answer was lost")), `${shown}, answer lost`)
+        const shown = told(result)
+        if (trouble === "failAfter")
+          return answer(Either.left(request.refused("the answer was lost")), `${shown}, answer lost`)
         answer(result, isStale ? `${shown}, stale` : shown)
         if (trouble === "crashAfter") {
           this.note(`${process.name}: crash`)

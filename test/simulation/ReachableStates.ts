@@ -11,8 +11,8 @@ import * as RegistryRules from "../../src/layers/RegistryRules.ts"
 import * as Hash from "../../src/schema/Hash.ts"
 import * as RegistryEntry from "../../src/schema/RegistryEntry.ts"
 import * as CheapCrypto from "./CheapCrypto.ts"
-import * as FileMerge from "./FileMerge.ts"
 import type { Files } from "./FileMerge.ts"
+import * as FileMerge from "./FileMerge.ts"
 import type { Gate, Told } from "./Gates.ts"
 import * as Gates from "./Gates.ts"
 import { HeadReader } from "./HeadReader.ts"
@@ -157,8 +157,7 @@ class Search {
       this.#steps.pop()
     }
     const { ghost } = state
-    if (ghost !== undefined)
-      go(`the request of dead w${ghost.writer} arrives`, () => this.#haunt(state, ghost))
+    if (ghost !== undefined) go(`the request of dead w${ghost.writer} arrives`, () => this.#haunt(state, ghost))
     let isEnd = true
     for (let writer = 0; writer < state.writers.length; writer++) {
       const node = state.writers[writer]!
@@ -170,7 +169,7 @@ class Search {
       // a request that never arrives is one more way to end
       orders += 1n
       this.#ends++
-      this.#outcomes.add([...(state.head?.files ?? [])].map(([path, { content }]) => `${path}=${content.slice(0, 8)}`).sort().join(" "))
+      this.#outcomes.add(textOf(state.head?.files ?? FileMerge.empty))
     }
     this.#visited.set(key, orders)
     return orders
@@ -185,7 +184,8 @@ class Search {
     if (this.#about.gates === "shared") {
       // its own disk nobody else can see: it goes on until it asks for something that others can
       for (let at = after.writers[writer]!; at.reached._tag === "Gate" && at.reached.gate._tag === "Own"; ) {
-        for (const crashed of this.#crashes(after, writer)) yield { label: `${label}; ${crashed.label}`, next: crashed.next }
+        for (const crashed of this.#crashes(after, writer))
+          yield { label: `${label}; ${crashed.label}`, next: crashed.next }
         after = this.#step(after, writer)
         at = after.writers[writer]!
       }
@@ -199,7 +199,11 @@ class Search {
     const { gate } = node.reached
     const label = `${runOf(node.start)} crashes before ${Gates.label(node.reached)}`
     const next = this.#start({ ...node.start, life: 1, disk: node.disk })
-    const reborn = this.#with({ ...state, isCrashed: true }, writer, this.#about.gates === "shared" ? this.#ahead(next) : next)
+    const reborn = this.#with(
+      { ...state, isCrashed: true },
+      writer,
+      this.#about.gates === "shared" ? this.#ahead(next) : next
+    )
     yield { label, next: reborn }
     if (gate._tag !== "Set") return
     const attempt = node.reached.attempt ?? FileMerge.empty
@@ -223,12 +227,22 @@ class Search {
         return this.#told(this.#with(state, writer, this.#own(node, gate)), writer)
       case "Entries": {
         const { head } = state
-        const next = this.#after(node, `${head?.id ?? 0}`, { _tag: "Entries", entries: head === undefined ? [] : [head.entry] }, node.disk)
+        const next = this.#after(
+          node,
+          `${head?.id ?? 0}`,
+          { _tag: "Entries", entries: head === undefined ? [] : [head.entry] },
+          node.disk
+        )
         return this.#told(this.#with(state, writer, next), writer)
       }
       case "Set": {
         const { head, lost } = this.#set(state, writer, gate, attempt ?? FileMerge.empty, node)
-        const next = this.#after(node, lost === undefined ? "stored" : `${lost.id}`, { _tag: "Set", outcome: Gates.outcome(lost?.entry) }, node.disk)
+        const next = this.#after(
+          node,
+          lost === undefined ? "stored" : `${lost.id}`,
+          { _tag: "Set", outcome: Gates.outcome(lost?.entry) },
+          node.disk
+        )
         return this.#told(this.#with({ ...state, head }, writer, next), writer)
       }
     }
@@ -261,8 +275,7 @@ class Search {
     node: Node | undefined
   ): { readonly head: Head | undefined; readonly lost: Head | undefined } {
     const { head } = state
-    const decision =
-      this.#about.isBlind === true ? "write" : RegistryRules.decide(head?.entry, gate.entry, gate.over)
+    const decision = this.#about.isBlind === true ? "write" : RegistryRules.decide(head?.entry, gate.entry, gate.over)
     if (decision === "lost") return { head, lost: head }
     if (decision === "same") return { head, lost: undefined }
     return { head: this.#moved(head, by, gate.entry, attempt, node), lost: undefined }
@@ -329,8 +342,10 @@ class Search {
     while (head !== undefined && head.node !== told.node) head = head.before
     if (head === undefined) throw new Problem(`${name}, and it is not in the head's history`)
     const { writer } = node.start
-    if (told.outcome === "unchanged")
-      return this.#hold(this.#bases(head, writer, node), told.attempt, head.files, head.files, name)
+    if (told.outcome === "unchanged") {
+      this.#hold(this.#bases(head, writer, node), told.attempt, head.files, head.files, name)
+      return
+    }
     if (head.by !== writer) throw new Problem(`${name}, and it is another writer's`)
     if (!FileMerge.equal(head.attempt, told.attempt)) throw new Problem(`${name}, and it has others`)
   }
@@ -377,22 +392,31 @@ class Search {
   }
 }
 
+/** Files as one line. */
+export const textOf = (files: Files): string =>
+  [...files]
+    .map(([path, { content }]) => `${path}=${content.slice(0, 8)}`)
+    .sort()
+    .join(" ")
+
 /** Visits every reachable state. */
 export const explore = (about: Case): Found => new Search(about).explore()
 
+const inBoth = (about: Omit<Case, "folders">): ReadonlyArray<Case> => [
+  { ...about, folders: "own" },
+  { ...about, folders: "shared" }
+]
+
 /** The cases that are searched to the end. */
-export const cases: ReadonlyArray<Case> = (
-  [
-    { writers: 2, rounds: 2 },
-    { writers: 3, rounds: 1 }
-  ] as const
-).flatMap(({ rounds, writers }) =>
-  (["own", "shared"] as const).flatMap((folders) =>
-    (["shared", "all"] as const).flatMap((gates) =>
-      [false, true].map((crash) => ({ writers, rounds, folders, gates, crash }))
-    )
-  )
-)
+export const cases: ReadonlyArray<Case> = [
+  ...inBoth({ writers: 2, rounds: 2, gates: "shared", crash: false }),
+  ...inBoth({ writers: 3, rounds: 1, gates: "shared", crash: false }),
+  ...inBoth({ writers: 2, rounds: 2, gates: "all", crash: false }),
+  ...inBoth({ writers: 2, rounds: 1, gates: "all", crash: true }),
+  ...inBoth({ writers: 2, rounds: 2, gates: "shared", crash: true }),
+  ...inBoth({ writers: 3, rounds: 1, gates: "shared", crash: true }),
+  ...inBoth({ writers: 3, rounds: 1, gates: "all", crash: false })
+]
 
 /** What a case is, in words. */
 export const nameOf = ({ crash, folders, gates, rounds, writers }: Case): string =>

@@ -26,3 +26,13 @@ export const configuration = (
     state: variety.state !== "mixed" ? variety.state : state ? "files" : "values"
   }
 }
+
+/** What to give to the simulator on the command line to run a configuration again. */
+export const command = (about: Configuration): string => {
+  const { attemptMillis, faults, folders, mutant, registry, rounds, seed, state, writers } = about
+  return [
+    `--seed ${seed} --writers ${writers} --rounds ${rounds} --folders ${folders} --registry ${registry} --state ${state}`,
+    `--faults ${[...faults].join(",") || "none"} --attempt-ms ${attemptMillis}`,
+    ...(mutant === undefined ? [] : [`--mutant ${mutant.name}`])
+  ].join(" ")
+}

@@ -1,6 +1,6 @@
 /** From a failing run to the shortest one that still fails. */
 import type { CallId } from "./Faults.ts"
-import type { Configuration, Only, Report } from "./Simulation.ts"
+import type { Configuration, Edit, Only, Report } from "./Simulation.ts"
 import * as Simulation from "./Simulation.ts"
 
 /** What was left out, and what is left. */
@@ -67,7 +67,11 @@ export const shrink = (failing: Report, mostRuns = 800): Shrunk => {
           if (who !== writer || when < life) return [[call, trouble] as const]
           return when === life ? [] : [[`${who}.${when - 1}.${number}` as CallId, trouble] as const]
         })
-        if (attempt(onlyWith({ struck: new Map(struck) }))) isSmaller = true
+        const edits = best.edits.map((edit): Edit => {
+          if (edit.writer !== writer || edit.lives <= life) return edit
+          return { ...edit, lives: edit.lives - 1, moment: edit.lives === 1 ? "round" : edit.moment }
+        })
+        if (attempt(onlyWith({ struck: new Map(struck), edits }))) isSmaller = true
         else life++
       }
     }
@@ -145,7 +149,7 @@ export const shrink = (failing: Report, mostRuns = 800): Shrunk => {
     () =>
       reduce(
         () => best.edits,
-        (kept) => ({ edits: kept })
+        (kept) => ({ edits: [...kept] })
       ),
     fewerFaults,
     earlierFaults

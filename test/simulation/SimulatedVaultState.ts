@@ -74,8 +74,20 @@ export const opened = (options: {
 
   return {
     ...otherwise,
-    keys: (vault) => read(vault, "keys", () => records.keys, () => "there"),
-    sources: (vault) => read(vault, "sources", () => records.sources, ({ length }) => `${length}`),
+    keys: (vault) =>
+      read(
+        vault,
+        "keys",
+        () => records.keys,
+        () => "there"
+      ),
+    sources: (vault) =>
+      read(
+        vault,
+        "sources",
+        () => records.sources,
+        ({ length }) => `${length}`
+      ),
     record: (vault, folder) =>
       call(
         vault,
@@ -97,7 +109,13 @@ export const opened = (options: {
             save
           )
     },
-    intents: (vault, folder) => read(vault, "intents", () => intentsOf(folder), ({ length }) => `${length}`),
+    intents: (vault, folder) =>
+      read(
+        vault,
+        "intents",
+        () => intentsOf(folder),
+        ({ length }) => `${length}`
+      ),
     intend: (vault, folder, intent) =>
       write(vault, `intend revision ${intent.revision} (${intent.node.slice(0, 8)})`, () => {
         records.intents.set(`${folder} ${intent.node}`, intent)
@@ -106,12 +124,24 @@ export const opened = (options: {
       write(vault, `forgetIntent (${intent.node.slice(0, 8)})`, () => {
         records.intents.delete(`${folder} ${intent.node}`)
       }),
-    lastNode: (vault) => read(vault, "lastNode", () => records.lastNode, () => ""),
+    lastNode: (vault) =>
+      read(
+        vault,
+        "lastNode",
+        () => records.lastNode,
+        () => ""
+      ),
     saveLastNode: (vault, sealed) =>
       write(vault, "saveLastNode", () => {
         records.lastNode = sealed
       }),
-    todos: (vault) => read(vault, "todos", () => [...records.todos.values()], ({ length }) => `${length}`),
+    todos: (vault) =>
+      read(
+        vault,
+        "todos",
+        () => [...records.todos.values()],
+        ({ length }) => `${length}`
+      ),
     addTodo: (vault, todo) =>
       write(vault, `addTodo ${todo._tag}`, () => {
         records.todos.set(nameOf(todo), todo)

@@ -67,8 +67,18 @@ export interface Only {
   readonly writers?: ReadonlySet<number>
   readonly struck?: ReadonlyMap<CallId, Trouble>
   readonly slow?: ReadonlySet<CallId>
-  /** Changes of files by `writer.round.number`. */
-  readonly edits?: ReadonlySet<string>
+  readonly edits?: ReadonlyArray<Edit>
+}
+
+/** A change of one file by a writer's user. */
+export interface Edit {
+  readonly writer: number
+  readonly round: number
+  /** How many processes the writer had had by then. */
+  readonly lives: number
+  /** Before a round, or after a process that did not get to its end. */
+  readonly moment: "round" | "again"
+  readonly change: Writer.Change
 }
 
 export interface Report {
@@ -81,7 +91,7 @@ export interface Report {
   readonly slow: ReadonlyArray<CallId>
   /** Every call and what it was. */
   readonly calls: ReadonlyArray<Call>
-  readonly edits: ReadonlyArray<string>
+  readonly edits: ReadonlyArray<Edit>
   /** Attempts of each publication that was acknowledged. */
   readonly attempts: ReadonlyArray<number>
   /** Publications that gave up after the most attempts; their writers ran again. */
@@ -91,7 +101,7 @@ export interface Report {
   readonly heads: number
 }
 
-const mostLives = 60
+const mostLives = 30
 const calmAfter = 6
 const mostHappenings = 3_000_000
 const prepared = new Map<string, ReadonlyArray<readonly [path: string, bytes: Uint8Array]>>()
@@ -138,7 +148,7 @@ class Simulation {
   readonly #writers: ReadonlyArray<WriterState>
   readonly #alive = new Set<Process>()
   readonly #attempts: Array<number> = []
-  readonly #edits: Array<string> = []
+  readonly #edits: Array<Edit> = []
   #gaveUp = 0
   #longest = 0
   #powerCuts = 0
@@ -175,7 +185,17 @@ class Simulation {
         disk.secure(path)
       }
       const records = new SimulatedVaultState.Records(SimulatedVault.sealedKeys, [SimulatedVault.mappingOf(folder)])
-      return { index, folder, disk, records, cache: new Map(), source: new Map(), round: 0, lives: 0, isFinished: false }
+      return {
+        index,
+        folder,
+        disk,
+        records,
+        cache: new Map(),
+        source: new Map(),
+        round: 0,
+        lives: 0,
+        isFinished: false
+      }
     })
   }
 
@@ -186,7 +206,7 @@ class Simulation {
         writer.isFinished = true
         continue
       }
-      this.#edit(writer, 1 + Dice.make(seed, 3, writer.index, 0).below(2))
+      this.#edit(writer, "round", 1 + Dice.make(seed, 3, writer.index, 0).below(2))
       this.#world.later(Dice.make(seed, 5, writer.index).below(20_000), () => this.#live(writer))
     }
     while (this.#model.problem === undefined && this.#writers.some(({ isFinished }) => !isFinished)) {
@@ -214,28 +234,31 @@ class Simulation {
     this.#model.stored(bytes, by.writer, by.attempt)
   }
 
-  #edit(writer: WriterState, times: number): void {
-    const { only, seed } = this.#configuration
-    for (let number = 0; number < times; number++) {
-      const { index, lives, round } = writer
-      const id = `${index}.${round}.${lives}.${number}`
-      if (only?.edits !== undefined && !only.edits.has(id)) continue
-      const dice = Dice.make(seed, 4, index, round, lives, number)
-      const before = writer.source
-      writer.source = Writer.edited(before, dice, {
-        contents: this.#configuration.contents,
-        unique: `w${index} ${id}`,
-        now: this.#world.now
-      })
-      this.#edits.push(id)
-      this.#wire.note(`w${index} changes its files: ${[...writer.source].map(([name, { text }]) => `${name}=${text}`).join(", ")}`)
+  #edit(writer: WriterState, moment: Edit["moment"], times: number): void {
+    const { contents, only, seed } = this.#configuration
+    const { index, lives, round } = writer
+    const given = only?.edits?.filter(
+      (edit) => edit.writer === index && edit.round === round && edit.lives === lives && edit.moment === moment
+    )
+    for (let number = 0; number < (given?.length ?? times); number++) {
+      const dice = Dice.make(seed, 4, index, round, lives, number, moment === "round" ? 0 : 1)
+      const change =
+        given?.[number]?.change ??
+        Writer.change(writer.source, dice, contents, `w${index} round ${round} life ${lives} change ${number}`)
+      writer.source = Writer.edited(writer.source, change, this.#world.now)
+      this.#edits.push({ writer: index, round, lives, moment, change })
+      const { name, text } = change
+      this.#wire.note(`w${index} ${text === undefined ? `deletes ${name}` : `writes ${name}: ${text}`}`)
     }
   }
 
   /** A new process of a writer. */
   #live(writer: WriterState): void {
     const { mutant, seed } = this.#configuration
-    if (writer.lives > mostLives) return this.#model.fail(`writer ${writer.index} never gets to its end`)
+    if (writer.lives > mostLives) {
+      this.#model.fail(`writer ${writer.index} never gets to its end`)
+      return
+    }
     const process = new Process(writer.index, writer.lives++, writer.lives > calmAfter)
     this.#alive.add(process)
     this.#wire.note(`${process.name} starts`)
@@ -257,10 +280,12 @@ class Simulation {
             this.#model.acknowledged(writer.index, files, outcome.outcome, node)
             this.#attempts.push(outcome.attempts)
             writer.round++
-            if (writer.round < rounds) this.#edit(writer, 1 + Dice.make(seed, 3, writer.index, writer.round).below(2))
+            if (writer.round < rounds)
+              this.#edit(writer, "round", 1 + Dice.make(seed, 3, writer.index, writer.round).below(2))
           }
         })
-        if (writer.round < rounds) yield* Effect.sleep(`${Dice.make(seed, 6, writer.index, writer.round).below(100)} millis`)
+        if (writer.round < rounds)
+          yield* Effect.sleep(`${Dice.make(seed, 6, writer.index, writer.round).below(100)} millis`)
       }
     })
     const clock = VirtualClock.make(this.#world, () => process.isAlive)
@@ -277,7 +302,11 @@ class Simulation {
     fiber.addObserver((exit) => this.#ended(writer, process, exit))
   }
 
-  #ended(writer: WriterState, process: Process, exit: Exit.Exit<void, { readonly _tag: string; readonly message: string }>) {
+  #ended(
+    writer: WriterState,
+    process: Process,
+    exit: Exit.Exit<void, { readonly _tag: string; readonly message: string }>
+  ) {
     if (!process.isAlive) return
     this.#end(process)
     if (Exit.isSuccess(exit)) {
@@ -303,7 +332,7 @@ class Simulation {
     const pause = 1000 + dice.below(30_000)
     const edits = dice.below(2)
     this.#world.later(pause, () => {
-      this.#edit(writer, edits)
+      this.#edit(writer, "again", edits)
       this.#live(writer)
     })
   }
@@ -329,9 +358,19 @@ class Simulation {
     const remembered = this.#records(process, writer, crypto)
     const registry =
       kind === "cell"
-        ? SimulatedRegistry.opened({ cells: this.#cells, wire, process, bugs: mutant?.registry ?? {}, cache: writer.cache })
+        ? SimulatedRegistry.opened({
+            cells: this.#cells,
+            wire,
+            process,
+            bugs: mutant?.registry ?? {},
+            cache: writer.cache
+          })
         : Effect.runSync(Effect.provideService(RegistryObjectStore.make(shared), Crypto.Crypto, crypto))
-    const plain: Services = { blobs: BlobStoreObjects.fromObjects(shared, crypto.primitives), registry, state: remembered }
+    const plain: Services = {
+      blobs: BlobStoreObjects.fromObjects(shared, crypto.primitives),
+      registry,
+      state: remembered
+    }
     const { blobs, registry: asked, state } = mutant?.services?.(plain) ?? plain
     return Context.make(Crypto.Crypto, crypto).pipe(
       Context.add(BlobStore.BlobStore, blobs),
@@ -345,7 +384,14 @@ class Simulation {
   #records(process: Process, writer: WriterState, crypto: Context.Tag.Service<typeof Crypto.Crypto>) {
     const { mutant, state } = this.#configuration
     const wire = this.#wire
-        if (state === "values") return SimulatedVaultState.opened({ records: writer.records, wire, process, bugs: mutant?.records ?? {}, otherwise: SimulatedVault.otherwise })
+    if (state === "values")
+      return SimulatedVaultState.opened({
+        records: writer.records,
+        wire,
+        process,
+        bugs: mutant?.records ?? {},
+        otherwise: SimulatedVault.otherwise
+      })
     const own = writer.disk.opened({ name: "disk", wire, process, isShared: false, bugs: mutant?.records ?? {} })
     return Effect.runSync(Effect.provideService(VaultStateObjectStore.make(own), Crypto.Crypto, crypto))
   }

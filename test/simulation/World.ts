@@ -21,10 +21,7 @@ export interface Happening {
 const nothing = () => {}
 
 // fiber metrics look at the machine's clock
-const runtime = Runtime.updateRuntimeFlags(
-  Runtime.defaultRuntime,
-  RuntimeFlags.disable(RuntimeFlags.RuntimeMetrics)
-)
+const runtime = Runtime.updateRuntimeFlags(Runtime.defaultRuntime, RuntimeFlags.disable(RuntimeFlags.RuntimeMetrics))
 
 const isBefore = (a: Happening, b: Happening) => (a.at === b.at ? a.order < b.order : a.at < b.at)
 

@@ -46,28 +46,26 @@ export type Source = ReadonlyMap<string, SourceFile>
 
 const names = ["a", "b", "c", "d.txt", "e.txt", "z"]
 
-/** One file is added, changed or deleted. */
-export const edited = (
-  source: Source,
-  dice: Dice,
-  about: {
-    readonly contents: "varied" | "alike"
-    /** A text that nobody else has. */
-    readonly unique: string
-    /** Microseconds. */
-    readonly now: number
-  }
-): Source => {
-  const { contents, now, unique } = about
+/** One file is written, or deleted when there is no text. */
+export interface Change {
+  readonly name: string
+  readonly text: string | undefined
+}
+
+/** What a user might do next; `unique` is a text that nobody else has. */
+export const change = (source: Source, dice: Dice, contents: "varied" | "alike", unique: string): Change => {
   const isAlike = contents === "alike"
-  const after = new Map(source)
   const name = dice.pick(isAlike ? names.slice(0, 2) : names)
-  if (after.has(name) && dice.chance(0.45)) after.delete(name)
+  if (source.has(name) && dice.chance(0.45)) return { name, text: undefined }
   // some contents are the same everywhere, so that blobs are, too
-  else {
-    const text = dice.chance(isAlike ? 0.9 : 0.3) ? `common ${dice.below(isAlike ? 2 : 3)}` : unique
-    after.set(name, { text, mtime: Math.floor(now / 1000) })
-  }
+  return { name, text: dice.chance(isAlike ? 0.9 : 0.3) ? `common ${dice.below(isAlike ? 2 : 3)}` : unique }
+}
+
+/** The source after a change, `now` being microseconds. */
+export const edited = (source: Source, { name, text }: Change, now: number): Source => {
+  const after = new Map(source)
+  if (text === undefined) after.delete(name)
+  else after.set(name, { text, mtime: Math.floor(now / 1000) })
   return after
 }
 

@@ -16,7 +16,7 @@ import * as Mutants from "./Mutants.ts"
 import * as ReachableStates from "./ReachableStates.ts"
 import * as Scenarios from "./Scenarios.ts"
 import { shrink } from "./Shrink.ts"
-import type { Configuration, Report } from "./Simulation.ts"
+import type { Report } from "./Simulation.ts"
 import * as Simulation from "./Simulation.ts"
 
 const say = (text: string) => process.stdout.write(`${text}\n`)
@@ -65,7 +65,9 @@ const faults: ReadonlySet<FaultName> =
 
 const mutantOf = (name: string): Mutant =>
   Mutants.all.find((mutant) => mutant.name === name) ??
-  refuse(`--mutant ${name}: expected one of\n${Mutants.all.map((mutant) => `  ${mutant.name}: ${mutant.about}`).join("\n")}`)
+  refuse(
+    `--mutant ${name}: expected one of\n${Mutants.all.map((mutant) => `  ${mutant.name}: ${mutant.about}`).join("\n")}`
+  )
 
 const mutant = values.mutant === undefined ? undefined : mutantOf(values.mutant)
 const writers = whole("writers", values.writers)
@@ -89,16 +91,8 @@ const explain = (report: Report): void => {
       (shortest.struck.map(({ call, trouble }) => `${trouble} at ${call}`).join(", ") || "none")
   )
   for (const line of shortest.trace) say(`  ${line}`)
-  say(`to see the whole run: npm run simulate -- ${commandOf(configuration)} --trace`)
+  say(`to see the whole run: npm run simulate -- ${Scenarios.command(configuration)} --trace`)
 }
-
-const commandOf = (configuration: Configuration): string =>
-  [
-    `--seed ${configuration.seed} --writers ${configuration.writers} --rounds ${configuration.rounds}`,
-    `--folders ${configuration.folders} --registry ${configuration.registry} --state ${configuration.state}`,
-    `--faults ${values.faults} --attempt-ms ${configuration.attemptMillis}`,
-    ...(mutant === undefined ? [] : [`--mutant ${mutant.name}`])
-  ].join(" ")
 
 const distribution = (attempts: ReadonlyArray<number>): string => {
   const counts = new Map<number, number>()
@@ -150,7 +144,11 @@ const hunt = (): boolean =>
   Mutants.all
     .map((one) => {
       const found = Mutants.hunt(one, seeds)
-      say(found === undefined ? `${one.name}: NOT FOUND in ${seeds} seeds` : `${one.name}: seed ${found.configuration.seed}: ${found.problem}`)
+      say(
+        found === undefined
+          ? `${one.name}: NOT FOUND in ${seeds} seeds`
+          : `${one.name}: seed ${found.configuration.seed}: ${found.problem}`
+      )
       return found !== undefined
     })
     .every((isFound) => isFound)

@@ -1,0 +1,115 @@
+import { spawnSync } from "node:child_process"
+import { fileURLToPath } from "node:url"
+import { assert, describe, it } from "@effect/vitest"
+import { faultNames } from "./Faults.ts"
+import * as Machine from "./Machine.ts"
+import * as Scenarios from "./Scenarios.ts"
+import type { Configuration } from "./Simulation.ts"
+import * as Simulation from "./Simulation.ts"
+
+const everyFault = new Set(faultNames)
+
+const configuration = (seed: number, writers: number, rest: Partial<Configuration> = {}): Configuration => ({
+  ...Scenarios.configuration(Scenarios.mixed, {
+    seed,
+    writers,
+    rounds: 2,
+    faults: everyFault,
+    attemptMillis: 100
+  }),
+  ...rest
+})
+
+/** Runs the seeds; the first problem fails the test with how to see it. */
+const race = async (writers: number, seeds: number, from: number, rest: Partial<Configuration> = {}) => {
+  const reports: Array<Simulation.Report> = []
+  for (let seed = from; seed < from + seeds; seed++) {
+    const report = Machine.isolated(() => Simulation.run(configuration(seed, writers, rest)))
+    const command = Scenarios.command(report.configuration)
+    assert.isUndefined(report.problem, `${report.problem}; see npm run simulate -- ${command}`)
+    reports.push(report)
+    // a run is one long synchronous step: the test runner wants to breathe
+    await new Promise(setImmediate)
+  }
+  return reports
+}
+
+describe("writers that publish at once while everything fails", () => {
+  it("lose nothing when there are two", async () => {
+    const reports = await race(2, 80, 0)
+    const struck = new Set(reports.flatMap((report) => report.struck.map(({ trouble }) => trouble)))
+    assert.deepStrictEqual(
+      [...struck].sort(),
+      ["crash", "crashAfter", "fail", "failAfter", "interrupt", "power", "stale", "unseen"],
+      "not everything was tried"
+    )
+  })
+
+  it("lose nothing when there are three in one folder", async () => {
+    await race(3, 20, 10_000, { folders: "shared" })
+  })
+
+  it("lose nothing over claims in an object store and records in files", async () => {
+    await race(2, 12, 20_000, { registry: "objects", state: "files" })
+  })
+
+  it("lose nothing when there are ten", async () => {
+    const reports = await race(10, 4, 30_000)
+    assert.isAbove(Math.max(...reports.flatMap(({ attempts }) => attempts)), 3)
+  })
+
+  it("none of thirty gives up while an attempt takes up to 100 ms", async () => {
+    const [report] = await race(30, 1, 40_000, { faults: new Set(["delay"]), rounds: 1 })
+    assert.strictEqual(report?.gaveUp, 0)
+    assert.isAbove(report?.millis ?? 0, 60)
+    assert.isAtMost(report?.millis ?? 0, 100)
+  })
+})
+
+describe("a seed", () => {
+  it("gives the same trace every time, whatever the machine says, which nobody but Effect asks", () => {
+    for (const registry of ["cell", "objects"] as const) {
+      const about = configuration(5, 4, { registry, state: registry === "cell" ? "values" : "files" })
+      const first = Machine.isolated(() => Simulation.run(about))
+      let asked = 0
+      const other = Machine.onlyForEffect({
+        now: () => 1_700_000_000_000 - 12_345 * asked++,
+        chance: () => (Math.abs(Math.sin(asked++)) * 1000) % 1
+      })
+      const second = Machine.isolated(() => Simulation.run(about), other)
+      assert.isAbove(first.trace.length, 100)
+      assert.deepStrictEqual(second.trace, first.trace)
+    }
+  })
+
+  it("gives the same trace in another process, from the command line", () => {
+    const here = Machine.isolated(() => Simulation.run(configuration(7, 3)))
+    const script = fileURLToPath(new URL("./main.ts", import.meta.url))
+    const { status, stdout } = spawnSync(
+      process.execPath,
+      ["--import", "tsx", script, "--writers", "3", "--rounds", "2", "--seed", "7"],
+      { encoding: "utf8" }
+    )
+    assert.strictEqual(status, 0, stdout)
+    assert.include(stdout, `trace ${Simulation.digest(here)}`)
+    assert.match(stdout, /attempts: 1: \d+/)
+  })
+
+  it("gives another trace than the next one", () => {
+    const [first, second] = [7, 8].map((seed) => Simulation.digest(Simulation.run(configuration(seed, 2))))
+    assert.notStrictEqual(first, second)
+  })
+})
+
+describe("the machine", () => {
+  it("answers nobody during a run, and everybody afterwards", () => {
+    const clock = Date.now
+    const answers = Machine.onlyForEffect({ now: () => 0, chance: () => 0 })
+    assert.throws(() => Machine.isolated(() => Math.random(), answers), /asked the machine for chance/)
+    assert.throws(() => Machine.isolated(() => Date.now(), answers), /asked the machine for the time/)
+    assert.throws(() => Machine.isolated(() => setTimeout(() => {}, 1)), /asked the machine for a timer/)
+    assert.throws(() => Machine.isolated(() => performance.now()), /asked the machine for the time/)
+    assert.strictEqual(Date.now, clock)
+    assert.isAbove(Date.now(), 0)
+  })
+})
