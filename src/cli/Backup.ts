@@ -116,12 +116,16 @@ const plan = Effect.fnUntraced(function* (words: ReadonlyArray<string>, selectio
 })
 
 /** The error of a head that cannot be built upon, with what helps. */
-const withWayOut = (vault: string, error: Ending.Tagged & { readonly reason?: unknown }): Ending.Tagged =>
+const withWayOut = (
+  vault: string,
+  error: Ending.Tagged & { readonly reason?: unknown }
+): Ending.Tagged & { readonly reason?: unknown } =>
   (error._tag === "BlobStoreError" || error._tag === "DamagedTree" || error._tag === "HeadError") &&
   ofError(error) === exitCode.damage &&
   error.reason !== "RolledBack"
     ? {
         _tag: error._tag,
+        reason: error.reason,
         message: `${error.message}; \`cairn vault repair ${vault}:\` goes on from what can be read`
       }
     : error

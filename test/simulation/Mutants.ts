@@ -117,7 +117,7 @@ export const all: ReadonlyArray<Mutant> = [
     name: "error-after-apply",
     about: "a publication whose answer was lost is made again over what others did meanwhile",
     programs: PublishLoop.programs({ forgetful: true }),
-    habitat: alike
+    habitat: { ...alike, rounds: 4, faults: new Set(["delay", "fail", "failAfter"]) }
   },
   {
     name: "dedup-not-durable",

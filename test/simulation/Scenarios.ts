@@ -5,11 +5,12 @@ import type { Configuration } from "./Simulation.ts"
 /** What is the same in all runs, and what the seed decides. */
 export interface Variety {
   readonly folders: Configuration["folders"] | "mixed"
+  readonly contents: Configuration["contents"] | "mixed"
   readonly registry: Configuration["registry"] | "mixed"
   readonly state: Configuration["state"] | "mixed"
 }
 
-export const mixed: Variety = { folders: "mixed", registry: "mixed", state: "mixed" }
+export const mixed: Variety = { folders: "mixed", contents: "mixed", registry: "mixed", state: "mixed" }
 
 /** The configuration of a seed. */
 export const configuration = (
@@ -20,7 +21,7 @@ export const configuration = (
   const [folders, registry, state, contents] = [dice.chance(0.5), dice.chance(0.2), dice.chance(0.1), dice.chance(0.3)]
   return {
     ...rest,
-    contents: contents ? "alike" : "varied",
+    contents: variety.contents !== "mixed" ? variety.contents : contents ? "alike" : "varied",
     folders: variety.folders !== "mixed" ? variety.folders : folders ? "shared" : "own",
     registry: variety.registry !== "mixed" ? variety.registry : registry ? "objects" : "cell",
     state: variety.state !== "mixed" ? variety.state : state ? "files" : "values"
@@ -29,9 +30,9 @@ export const configuration = (
 
 /** What to give to the simulator on the command line to run a configuration again. */
 export const command = (about: Configuration): string => {
-  const { attemptMillis, faults, folders, mutant, registry, rounds, seed, state, writers } = about
+  const { attemptMillis, contents, faults, folders, mutant, registry, rounds, seed, state, writers } = about
   return [
-    `--seed ${seed} --writers ${writers} --rounds ${rounds} --folders ${folders} --registry ${registry} --state ${state}`,
+    `--seed ${seed} --writers ${writers} --rounds ${rounds} --folders ${folders} --contents ${contents} --registry ${registry} --state ${state}`,
     `--faults ${[...faults].join(",") || "none"} --attempt-ms ${attemptMillis}`,
     ...(mutant === undefined ? [] : [`--mutant ${mutant.name}`])
   ].join(" ")

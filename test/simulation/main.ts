@@ -2,7 +2,7 @@
  * The simulator on the command line:
  *
  *     npm run simulate -- --writers 10 --seeds 1000 [--seed N] [--rounds N] [--faults all|none|delay,crash,…]
- *         [--folders own|shared|mixed] [--registry cell|objects|mixed] [--state values|files|mixed]
+ *         [--folders own|shared|mixed] [--contents varied|alike|mixed] [--registry cell|objects|mixed] [--state values|files|mixed]
  *         [--attempt-ms 100,200,400] [--mutant NAME] [--trace] [--states] [--mutants]
  *
  * Ends with 0 when nothing was found, 1 with the shortest failing schedule, 2 for a wrong command line.
@@ -36,6 +36,7 @@ const { values } = (() => {
         rounds: { type: "string", default: "2" },
         faults: { type: "string", default: "all" },
         folders: { type: "string", default: "mixed" },
+        contents: { type: "string", default: "mixed" },
         registry: { type: "string", default: "mixed" },
         state: { type: "string", default: "mixed" },
         "attempt-ms": { type: "string", default: "100" },
@@ -75,6 +76,7 @@ const first = values.seed === undefined ? 0 : whole("seed", values.seed)
 const seeds = values.seed === undefined ? whole("seeds", values.seeds) : 1
 const variety: Scenarios.Variety = {
   folders: oneOf("folders", values.folders, ["own", "shared", "mixed"]),
+  contents: oneOf("contents", values.contents, ["varied", "alike", "mixed"]),
   registry: oneOf("registry", values.registry, ["cell", "objects", "mixed"]),
   state: oneOf("state", values.state, ["values", "files", "mixed"])
 }
