@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
 import * as Merge from "../../src/fs5/Merge.ts"
 import * as Snapshot from "../../src/fs5/Snapshot.ts"
+import type { TreeError } from "../../src/fs5/TreeError.ts"
 import type { NodeEntry } from "../../src/schema/Node.ts"
 import { contentIn, contents, encoded, file, folder, hex, merged, type Tree } from "./mergeModel.ts"
 import { build, collect, countingStore, pipelineOver, rootOf } from "./trees.ts"
@@ -142,7 +143,7 @@ const expectTree = Effect.fnUntraced(function* (
 const holds = <A extends [unknown, ...Array<unknown>]>(
   runs: number,
   arbitraries: { [K in keyof A]: FastCheck.Arbitrary<A[K]> },
-  check: (...values: A) => Effect.Effect<void, unknown>
+  check: (...values: A) => Effect.Effect<void, TreeError>
 ) =>
   Effect.promise(() =>
     FastCheck.assert(
