@@ -4,10 +4,12 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import * as Merge from "../fs5/Merge.ts"
 import * as MergeBases from "../fs5/MergeBases.ts"
-import type * as Snapshot from "../fs5/Snapshot.ts"
+import * as Snapshot from "../fs5/Snapshot.ts"
 import type { TreeError } from "../fs5/TreeError.ts"
+import * as TreeWalk from "../fs5/TreeWalk.ts"
 import * as Bytes from "../schema/Bytes.ts"
 import * as Hash from "../schema/Hash.ts"
 import * as TransparentNode from "../schema/TransparentNode.ts"
@@ -69,6 +71,12 @@ const graph = (vault: Vault.Readable): MergeBases.History<Head.Published, Failur
   })
 })
 
+/** @since 0.1.0 @category models */
+export interface Options {
+  /** Fail where a base cannot be read, instead of going on without it: trying again may find it. */
+  readonly isPatient?: boolean
+}
+
 /** Several trees as one. @since 0.1.0 @category models */
 export interface United {
   readonly tree: Snapshot.Snapshot
@@ -86,7 +94,8 @@ type Failures = TreeError | Head.HeadError
  */
 export const unite = Effect.fn("Ancestry.unite")(function* (
   vault: Vault.Readable,
-  nodes: ReadonlyArray<Head.Published>
+  nodes: ReadonlyArray<Head.Published>,
+  options: Options = {}
 ): Effect.fn.Return<United, Failures, Envelope.Envelope> {
   const history = graph(vault)
   const [first, ...rest] = [...nodes].sort((a, b) => Bytes.compare(a.hash, b.hash))
@@ -97,9 +106,12 @@ export const unite = Effect.fn("Ancestry.unite")(function* (
     const base: Merge.Sides["base"] = yield* history.newestCommon(members, next).pipe(
       Effect.flatMap((common) => MergeBases.mergeBases(history, common)),
       // what both come from is lost: both are kept whole, and the conflicts say so
-      Effect.catchIf(isLost, () => Effect.succeed("unreadable" as const))
+      Effect.catchIf(
+        (error) => isLost(error) && !(options.isPatient === true && mayPass(error)),
+        () => Effect.succeed("unreadable" as const)
+      )
     )
-    const merged = yield* threeWay({ base, ours: Vault.snapshot(vault, next.root), theirs: tree })
+    const merged = yield* threeWay({ base, ours: Vault.snapshot(vault, next.root), theirs: tree }, options)
     tree = merged.root ?? Vault.snapshot(vault, undefined)
     conflicts.push(...merged.conflicts)
     members.push(next)
@@ -109,17 +121,31 @@ export const unite = Effect.fn("Ancestry.unite")(function* (
 
 const isLost = (error: Failures): boolean => (error._tag === "HeadError" ? true : Salvage.isDamage(error))
 
+/** Whether the store may have it after all: bytes that are wrong stay wrong. */
+const mayPass = (error: Failures): boolean =>
+  error._tag === "BlobStoreError" && (error.reason === "Missing" || error.reason === "Unreadable")
+
+/** Whether the store says that a part of the tree is lost; every node of it is read to find out. */
+const isUnreadable = (tree: Snapshot.Snapshot): Effect.Effect<boolean, TreeError> =>
+  tree.isEmpty
+    ? Effect.succeed(false)
+    : Stream.runDrain(TreeWalk.nodes(tree.pipeline, Snapshot.rootOf(tree))).pipe(
+        Effect.as(false),
+        Effect.catchIf(Salvage.isDamage, () => Effect.succeed(true))
+      )
+
 /**
- * `Merge.threeWay`, which goes on without a base that turns out to be damaged.
+ * `Merge.threeWay`, which goes on without a base that is found to be lost; what is lost of the other two is its error.
  *
  * @since 0.1.0
  * @category programs
  */
-export const threeWay = (sides: Merge.Sides): Effect.Effect<Merge.Merged, TreeError> =>
-  Effect.catchIf(
-    Merge.threeWay(sides),
-    (error) => sides.base !== "unreadable" && Salvage.isDamage(error),
-    () =>
-      // if it was ours or theirs that is damaged, this fails with the same error
-      Merge.threeWay({ ...sides, base: "unreadable" })
-  )
+export const threeWay = (sides: Merge.Sides, options: Options = {}): Effect.Effect<Merge.Merged, TreeError> =>
+  Effect.catchIf(Merge.threeWay(sides), Salvage.isDamage, (error) => {
+    const { base } = sides
+    if (base === undefined || base === "unreadable") return Effect.fail(error)
+    if (options.isPatient === true && mayPass(error)) return Effect.fail(error)
+    return Effect.flatMap(isUnreadable(base), (lost) =>
+      lost ? Merge.threeWay({ ...sides, base: "unreadable" }) : Effect.fail(error)
+    )
+  })

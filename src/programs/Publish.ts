@@ -19,7 +19,6 @@ import * as Hash from "../schema/Hash.ts"
 import type { NodeEntry } from "../schema/Node.ts"
 import * as RegistryEntry from "../schema/RegistryEntry.ts"
 import * as TransparentNode from "../schema/TransparentNode.ts"
-import type { BlobStoreError } from "../services/BlobStore.ts"
 import * as Envelope from "../services/Envelope.ts"
 import { RegistryError } from "../services/Registry.ts"
 import * as VaultState from "../services/VaultState.ts"
@@ -80,12 +79,16 @@ export const backoff = Schedule.exponential("25 millis").pipe(
 
 class Lost extends Data.TaggedError("Lost")<{ readonly current: RegistryEntry.RegistryEntry }> {}
 
-/** Only what time can heal is tried again. */
-const heals = (error: { readonly _tag: string } | BlobStoreError | RegistryError): boolean =>
-  error._tag === "Lost" ||
-  ((error._tag === "BlobStoreError" || error._tag === "RegistryError") &&
-    "reason" in error &&
-    (error.reason === "Unavailable" || error.reason === "Unreached"))
+/** What a store calls lost is asked for again in so many attempts, before it counts as lost: a write may be on its way. */
+const patientAttempts = 3
+
+/** Whether time can heal it; only that is tried again. */
+const heals = (error: { readonly _tag: string; readonly reason?: unknown }, attempts: number): boolean => {
+  if (error._tag === "Lost") return true
+  if (error._tag !== "BlobStoreError" && error._tag !== "RegistryError") return false
+  if (error.reason === "Unavailable" || error.reason === "Unreached") return true
+  return (error.reason === "Missing" || error.reason === "Unreadable") && attempts <= patientAttempts
+}
 
 /** Tries again what time can heal. */
 const persist = <A, E extends { readonly _tag: string }, R>(
@@ -94,7 +97,7 @@ const persist = <A, E extends { readonly _tag: string }, R>(
   attempts: () => number
 ): Effect.Effect<A, Exclude<E, Lost> | PublishContended, R> =>
   attempt.pipe(
-    Effect.retry({ schedule: backoff, while: heals }),
+    Effect.retry({ schedule: backoff, while: (error) => heals(error, attempts()) }),
     Effect.catchIf(
       (error): error is Lost => error instanceof Lost,
       (lost) =>
@@ -106,15 +109,23 @@ const sameRoot = (a: TreeReader.Root | undefined, b: TreeReader.Root | undefined
   Bytes.equals(a?.hash ?? Hash.zero, b?.hash ?? Hash.zero)
 
 /** The tree of all heads with the change in it. */
-const place = Effect.fnUntraced(function* (vault: Vault.Vault, heads: ReadonlyArray<Head.Head>, change: Change) {
-  const united = yield* Ancestry.unite(vault, heads)
+const place = Effect.fnUntraced(function* (
+  vault: Vault.Vault,
+  heads: ReadonlyArray<Head.Head>,
+  change: Pick<Change, "base" | "ours">,
+  options: Ancestry.Options
+) {
+  const united = yield* Ancestry.unite(vault, heads, options)
   const theirs = united.tree.isEmpty ? undefined : Snapshot.rootOf(united.tree)
   if (sameRoot(theirs, change.base)) return { root: change.ours, conflicts: united.conflicts }
-  const merged = yield* Ancestry.threeWay({
-    base: change.base === undefined ? undefined : Vault.snapshot(vault, change.base),
-    ours: Vault.snapshot(vault, change.ours),
-    theirs: united.tree
-  })
+  const merged = yield* Ancestry.threeWay(
+    {
+      base: change.base === undefined ? undefined : Vault.snapshot(vault, change.base),
+      ours: Vault.snapshot(vault, change.ours),
+      theirs: united.tree
+    },
+    options
+  )
   return {
     root: merged.root === undefined ? undefined : Snapshot.rootOf(merged.root),
     conflicts: [...united.conflicts, ...merged.conflicts]
@@ -244,6 +255,22 @@ export const publish = Effect.fn("Publish.publish")(function* (vault: Vault.Vaul
     yield* Effect.forEach(intents, (intent) => state.forgetIntent(vault.name, change.folder, intent))
   })
 
+  /**
+   * The base, unless a write of an earlier run of this source, which nobody was told of, has landed since: its scan then is
+   * the newer base. One that began after ours is a run beside this one, and no base.
+   */
+  const baseNow = Effect.fnUntraced(function* (heads: ReadonlyArray<Head.Head>) {
+    const late = (yield* state.intents(vault.name, change.folder))
+      .filter(
+        ({ node, scannedAt }) =>
+          scannedAt <= change.scannedAt &&
+          !intents.some((ours) => ours.node === node) &&
+          heads.some((head) => Head.contains(head, node))
+      )
+      .sort((a, b) => (a.revision < b.revision ? 1 : -1))
+    return late[0] === undefined ? change.base : Vault.rootFromRecord(late[0].base)
+  })
+
   const attempt = Effect.gen(function* () {
     attempts += 1
     const current = yield* Head.current(vault)
@@ -254,7 +281,12 @@ export const publish = Effect.fn("Publish.publish")(function* (vault: Vault.Vaul
       const node = Either.getOrThrow(Hash.fromHex(landed.node))
       return { outcome: "published", revision: landed.revision, node, conflicts: [] } as const
     }
-    const { conflicts, root } = yield* place(vault, current.heads, change)
+    const { conflicts, root } = yield* place(
+      vault,
+      current.heads,
+      { base: yield* baseNow(current.heads), ours: change.ours },
+      { isPatient: attempts <= patientAttempts }
+    )
     const [head, ...rivals] = current.heads
     if (head !== undefined && rivals.length === 0 && sameRoot(head.root, root)) {
       yield* vault.blobs.sync

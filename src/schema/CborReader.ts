@@ -17,7 +17,7 @@ export const maxDepth = 64
  * @since 0.1.0
  * @category constants
  */
-export const maxListed = 4_194_304
+export const maxListed = 2_097_152
 
 /** Reads one value and leaves the reader behind it; throws `FormatError`. @since 0.1.0 @category models */
 export type Read<A> = (reader: Reader) => A
@@ -247,6 +247,7 @@ export class Reader {
     const view = this.#string(major.text, "a text")
     if (limit !== undefined && view.length > limit)
       throw this.error(`has a text of ${view.length} bytes, more than ${limit}`, start)
+    if (view.length === 0) return ""
     const text = Bytes.toUtf8(view)
     if (text === undefined) throw this.error("has a text that is not UTF-8", start)
     return text

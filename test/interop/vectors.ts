@@ -3,7 +3,12 @@ import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Either from "effect/Either"
+import { afterEach } from "vitest"
 import * as Bytes from "../../src/schema/Bytes.ts"
+
+// Most cases are synchronous and there may be minutes of them: without a pause in between, the runner hears nothing of
+// this file for so long that it gives up on it.
+afterEach(() => new Promise<void>((resolve) => setImmediate(resolve)))
 
 /** Any JSON value. */
 export type Json = null | boolean | number | string | ReadonlyArray<Json> | { readonly [key: string]: Json }

@@ -123,6 +123,13 @@ describe("TransparentNode", () => {
     expect(decode(withEntries([["", link]])).context).toEqual({})
   })
 
+  it("a context that is absent stays absent, and one that says nothing stays there", () => {
+    for (const root of [link, { ...link, childContext: {} }]) {
+      const bytes = withEntries([["", root]])
+      expect(TransparentNode.encode(decode(bytes))).toEqual(bytes)
+    }
+  })
+
   it.each([
     ["a node of another kind", withEntries([["", link]], "namespace"), "header.kind"],
     ["a node without the empty key", withEntries([["a", link]]), 'entries[""]'],

@@ -138,7 +138,7 @@ export const plan = (options: Options): Plan => {
         isSlow,
         trouble,
         outlives: faults.has("reorder") && outlives < 0.5 ? Math.floor(2 * outlives * latest) : undefined,
-        back: 1 + Math.floor(back * 4 * attemptMillis * 1000)
+        back: 1 + Math.floor((options.struck === undefined ? back : 1) * 4 * attemptMillis * 1000)
       }
     }
   }
