@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { program } from "../examples/backup-to-memory.ts"
+import { program as tenWriters } from "../examples/ten-writers.ts"
 
 const folders = ["schema", "services", "fs5", "programs", "layers"]
 
@@ -19,6 +20,19 @@ describe("the library", () => {
 
   it.effect("backs up from memory to memory in examples/backup-to-memory.ts", () =>
     Effect.map(program, (paths) => assert.deepStrictEqual(paths, ["old", "old/2025.txt", "today.txt"]))
+  )
+
+  it.live("loses no writer in examples/ten-writers.ts, whatever the seed", () =>
+    Effect.gen(function* () {
+      for (const seed of ["one", "two"]) {
+        const { files } = yield* tenWriters(seed)
+        const expected = Array.from({ length: 10 }, (_, index) => [
+          `writer-${index}`,
+          `writer-${index}/note.txt`
+        ]).flat()
+        assert.deepStrictEqual(files, expected)
+      }
+    })
   )
 })
 

@@ -140,11 +140,20 @@ const foldEmptyLastBlock = (frame: Uint8Array): Uint8Array => {
 // the wasm heap ends at 2 GiB and its allocator's failure goes unnoticed by the binding: stay far below
 const maxRoom = 2 ** 29
 
+/**
+ * The zstd reader is one wasm module for the whole process, which breaks when it is initialised while it is being
+ * initialised: everybody shares the one time that it is.
+ */
+let readerReady: Promise<typeof import("@bokuweb/zstd-wasm")> | undefined
+const zstdReader = () => {
+  readerReady ??= import("@bokuweb/zstd-wasm").then((reader) => reader.init().then(() => reader))
+  return readerReady
+}
+
 const zstd: Parts["zstd"] = Effect.tryPromise({
   try: async () => {
     const writer = await (await import("@hpcc-js/wasm-zstd")).Zstd.load()
-    const reader = await import("@bokuweb/zstd-wasm")
-    await reader.init()
+    const reader = await zstdReader()
     return {
       library: "@hpcc-js/wasm-zstd (writing), @bokuweb/zstd-wasm (reading)",
       functions: {
