@@ -381,7 +381,8 @@ export const settle = Effect.fn("Publish.settle")(function* (vault: Vault.Vault,
   const newestFirst = [...intents].sort((a, b) => (a.revision < b.revision ? 1 : -1))
   const happened = newestFirst.find(({ node }) => reached.has(node))
   const record = happened !== undefined && happened.revision > (known?.revision ?? 0n) ? happened : known
-  if (record !== undefined && record !== known) yield* state.saveRecord(vault.name, folder, record)
+  // saved again even if it is there: an earlier run may have ended before it was durable, and the intents are its only proof
+  if (record !== undefined && intents.length > 0) yield* state.saveRecord(vault.name, folder, record)
   for (const intent of intents) {
     // one that may still win its compare-and-swap belongs to a run that is alive
     if (revision >= intent.revision) yield* state.forgetIntent(vault.name, folder, intent)
