@@ -16,23 +16,20 @@ import type { BlobStoreError, Service } from "../services/BlobStore.ts"
  * @since 0.1.0
  * @category writing
  */
-export const put = (blobs: Service, hash: Hash.Hash, bytes: Uint8Array): Effect.Effect<void, BlobStoreError> =>
-  Effect.flatMap(blobs.has(hash), (present) =>
-    present
-      ? blobs.get(hash).pipe(
-          Effect.asVoid,
-          // one that is gone meanwhile is put below; one that is damaged is no loss to anybody
-          Effect.catchIf(
-            ({ reason }) => reason === "Missing" || reason === "Damaged" || reason === "Unreadable",
-            ({ reason }) => (reason === "Missing" ? Effect.void : blobs.remove(hash))
-          )
-        )
-      : Effect.void
-  ).pipe(
-    // nobody may be left without the blob because this was interrupted in between
-    Effect.zipRight(blobs.put(hash, bytes)),
-    Effect.uninterruptible
+export const put = (blobs: Service, hash: Hash.Hash, bytes: Uint8Array): Effect.Effect<void, BlobStoreError> => {
+  const write = blobs.put(hash, bytes)
+  // nobody may be left without the blob because this was interrupted in between
+  const replace = Effect.uninterruptible(Effect.zipRight(blobs.remove(hash), write))
+  const mend = blobs.get(hash).pipe(
+    Effect.asVoid,
+    Effect.catchAll((error) => {
+      if (error.reason === "Missing") return write
+      // one that is damaged is no loss to anybody
+      return error.reason === "Damaged" || error.reason === "Unreadable" ? replace : Effect.fail(error)
+    })
   )
+  return Effect.flatMap(blobs.has(hash), (present) => (present ? mend : write))
+}
 
 /** `blobs`, where every put is a {@link put}. @since 0.1.0 @category combinators */
 export const mending = (blobs: Service): Service => ({ ...blobs, put: (hash, bytes) => put(blobs, hash, bytes) })
