@@ -20,7 +20,8 @@ import * as Option from "effect/Option"
 import * as Argv from "./Argv.ts"
 import * as Console from "./Console.ts"
 import * as Ending from "./Ending.ts"
-import { version } from "./Verbs.ts"
+import * as Manual from "./Manual.ts"
+import * as Verbs from "./Verbs.ts"
 
 /** Options that every verb takes. @since 0.1.0 @category options */
 export const common = {
@@ -45,6 +46,7 @@ export const operand = (name: string) => Args.text({ name })
 
 /** A verb, ready to be run on the words after its name. @since 0.1.0 @category models */
 export interface Verb {
+  readonly manual: Manual.Manual
   readonly run: (words: ReadonlyArray<string>) => Effect.Effect<number>
 }
 
@@ -111,6 +113,11 @@ export const make = <const Config extends Command.Command.Config, E extends Endi
     })
   ).pipe(Command.withDescription(options.description))
 
+  const manual = Manual.fromHelp(
+    options.name,
+    options.description,
+    Command.getHelp(command, CliConfig.make({ showBuiltIns: true }))
+  )
   const run = Effect.fnUntraced(function* (words: ReadonlyArray<string>) {
     const wrong = (problem: string) =>
       Ending.failed(
@@ -119,9 +126,11 @@ export const make = <const Config extends Command.Command.Config, E extends Endi
       )
     const canonical = Argv.canonical(words, [...flagsOf(Command.getUsage(command)), ...builtIn])
     if (Either.isLeft(canonical)) return yield* wrong(canonical.left.message)
+    if (canonical.right.options.includes("--help"))
+      return yield* Effect.as(Console.data(Manual.toHelp(manual, Verbs.find(options.name)?.usage ?? options.name)), 0)
     const operands = canonical.right.operands.map((word) => (word.startsWith("-") && word !== "-" ? `./${word}` : word))
     const argv = ["node", "cairn", ...canonical.right.options, ...operands]
-    return yield* Command.run(command, { name: "cairn", version })(argv).pipe(
+    return yield* Command.run(command, { name: "cairn", version: Verbs.version })(argv).pipe(
       Effect.map(() => code),
       Effect.withConsole(helpConsole()),
       Effect.catchAll((error) => {
@@ -133,5 +142,5 @@ export const make = <const Config extends Command.Command.Config, E extends Endi
       Effect.provide(Layer.mergeAll(NodeContext.layer, CliConfig.layer({ showBuiltIns: false, isCaseSensitive: true })))
     )
   })
-  return { run }
+  return { manual, run }
 }

@@ -11,6 +11,8 @@ export const version = "0.1.0"
 interface Listed {
   readonly usage: string
   readonly does: string
+  /** What its first word can be, for a verb that has several things to do. */
+  readonly actions?: ReadonlyArray<string>
   readonly load: () => Promise<{ readonly verb: Verb }>
 }
 
@@ -36,10 +38,18 @@ const verbs: Readonly<Record<string, Listed>> = {
   verify: { usage: "verify [VAULT:]", does: "read and check everything", load: () => import("./Verify.ts") },
   vault: {
     usage: "vault add|list|repair|trust NAME",
+    actions: ["add", "list", "repair", "trust"],
     does: "attach another device's vault, or mend one",
     load: () => import("./Vault.ts")
   },
-  status: { usage: "status", does: "this device, its vaults and sources", load: () => import("./Status.ts") }
+  status: { usage: "status", does: "this device, its vaults and sources", load: () => import("./Status.ts") },
+  completions: {
+    usage: "completions bash|zsh|fish",
+    does: "the script that completes words in a shell",
+    actions: ["bash", "zsh", "fish"],
+    load: () => import("./Completions.ts")
+  },
+  man: { usage: "man", does: "the manual page", load: () => import("./Man.ts") }
 }
 
 /** @since 0.1.0 @category accessors */
@@ -47,6 +57,11 @@ export const names: ReadonlyArray<string> = Object.keys(verbs)
 
 /** @since 0.1.0 @category accessors */
 export const find = (name: string): Listed | undefined => (Object.hasOwn(verbs, name) ? verbs[name] : undefined)
+
+/** What the first word of a verb with several things to do can be. @since 0.1.0 @category accessors */
+export const actions: Readonly<Record<string, ReadonlyArray<string>>> = Object.fromEntries(
+  Object.entries(verbs).flatMap(([name, listed]) => (listed.actions === undefined ? [] : [[name, listed.actions]]))
+)
 
 const width = Math.max(...Object.values(verbs).map(({ usage }) => usage.length))
 

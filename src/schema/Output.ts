@@ -100,6 +100,9 @@ export const Summary = Schema.Struct({
   counts: Schema.Record({ key: Schema.String, value: Schema.Number })
 })
 
+/** A text that is for people or for a shell as it stands. @since 0.1.0 @category models */
+export const Text = Schema.Struct({ type: Schema.Literal("text"), text: Schema.String })
+
 /** The last line: how it ended, as the exit code says it. @since 0.1.0 @category models */
 export const Result = Schema.Struct({
   type: Schema.Literal("result"),
@@ -108,7 +111,7 @@ export const Result = Schema.Struct({
 })
 
 /** Any line. @since 0.1.0 @category models */
-export const Line = Schema.Union(Problem, Source, Vault, SavedSource, Entry, Snapshot, Device, Summary, Result)
+export const Line = Schema.Union(Problem, Source, Vault, SavedSource, Entry, Snapshot, Device, Summary, Text, Result)
 
 /** @since 0.1.0 @category models */
 export type Line = typeof Line.Type

@@ -39,7 +39,9 @@ const operands: Readonly<Record<string, ReadonlyArray<string>>> = {
   log: ["docs:"],
   verify: ["docs:"],
   status: [],
-  vault: ["list"]
+  vault: ["list"],
+  completions: ["bash"],
+  man: []
 }
 
 describe("help and version", () => {
