@@ -1,0 +1,196 @@
+/**
+ * `cairn serve`: a relay on this machine, and the tokens of those who may write to it.
+ *
+ * @since 0.1.0
+ */
+import { join } from "node:path"
+import * as Args from "@effect/cli/Args"
+import * as Options from "@effect/cli/Options"
+import * as HttpServer from "@effect/platform/HttpServer"
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as BlobStoreObjects from "../layers/BlobStoreObjects.ts"
+import * as CryptoAuto from "../layers/CryptoAuto.ts"
+import * as ObjectStoreFs from "../layers/ObjectStoreFs.ts"
+import * as RegistryObjectStore from "../layers/RegistryObjectStore.ts"
+import * as RelayServerNode from "../layers/RelayServerNode.ts"
+import * as RelayTokensObjectStore from "../layers/RelayTokensObjectStore.ts"
+import * as Relay from "../programs/Relay.ts"
+import * as BlobStore from "../services/BlobStore.ts"
+import * as Crypto from "../services/Crypto.ts"
+import * as Registry from "../services/Registry.ts"
+import * as RelayTokens from "../services/RelayTokens.ts"
+import * as Argv from "./Argv.ts"
+import * as Console from "./Console.ts"
+import { exitCode } from "./ExitCode.ts"
+import * as Live from "./Live.ts"
+import * as Verb from "./Verb.ts"
+import { version } from "./Verbs.ts"
+
+/** The port cannot be had. @since 0.1.0 @category errors */
+export class CannotListen extends Data.TaggedError("CannotListen")<{ readonly detail: string }> {
+  override get message() {
+    return `the relay cannot listen: ${this.detail}; --port and --host choose another place`
+  }
+}
+
+const mebibyte = 1024 * 1024
+const optionalNumber = (name: string, unit: string, does: string) =>
+  Options.float(name).pipe(Options.withPseudoName(unit), Options.withDescription(does), Options.optional)
+
+const config = {
+  words: Args.repeated(Verb.operand("token add|list|remove NAME")),
+  host: Options.text("host").pipe(
+    Options.withPseudoName("address"),
+    Options.withDescription("where to listen; 127.0.0.1, which only this machine reaches, when absent"),
+    Options.withDefault("127.0.0.1")
+  ),
+  port: Options.integer("port").pipe(
+    Options.withPseudoName("number"),
+    Options.withDescription("7787 when absent, 0 for any that is free"),
+    Options.withDefault(7787)
+  ),
+  folder: Options.text("folder").pipe(
+    Options.withPseudoName("folder"),
+    Options.withDescription("where blobs and entries are kept; a folder of Cairn's own when absent"),
+    Options.optional
+  ),
+  appendOnly: Options.boolean("append-only").pipe(Options.withDescription("never remove anything")),
+  maxBlob: optionalNumber("max-blob", "MiB", "the largest blob that is taken, 64 MiB when absent"),
+  maxTotal: optionalNumber("max-total", "MiB", "token add: what it may write in all"),
+  requests: optionalNumber("requests", "number", "token add: requests a second"),
+  traffic: optionalNumber("traffic", "MiB", "token add: MiB a second"),
+  dryRun: Verb.dryRun
+}
+
+const usage = (problem: string) => new Argv.Usage({ problem })
+
+/** The relay's blobs, entries and tokens. */
+const layer = (folder: Option.Option<string>) =>
+  Layer.unwrapScoped(
+    Effect.gen(function* () {
+      const directory = Option.getOrElse(folder, () => join(Live.home.data, "relay"))
+      const { primitives } = yield* Crypto.Crypto
+      const kept = yield* ObjectStoreFs.make({ directory, name: "relay", private: true })
+      const own = yield* ObjectStoreFs.make({ directory: join(Live.home.data, "relay-tokens"), private: true })
+      return Layer.mergeAll(
+        Layer.succeed(BlobStore.BlobStore, BlobStoreObjects.fromObjects(kept, primitives)),
+        Layer.succeed(Registry.Registry, yield* RegistryObjectStore.make(kept, { name: "relay" })),
+        RelayTokensObjectStore.layer(own)
+      )
+    })
+  ).pipe(Layer.provideMerge(CryptoAuto.layer()))
+
+/** Lines of JSON to standard error, which is where what is no data goes. */
+const logged = Logger.replace(
+  Logger.defaultLogger,
+  Logger.map(Logger.jsonLogger, (line) => Effect.runSync(Console.tell(line)))
+)
+
+const serve = Effect.fnUntraced(function* (options: RelayServerNode.Options, voice: Verb.Common) {
+  const server = yield* Layer.build(RelayServerNode.layer(options)).pipe(
+    Effect.mapError((error) => new CannotListen({ detail: String(error.cause ?? error.message) }))
+  )
+  const { address } = Context.get(server, HttpServer.HttpServer)
+  const url =
+    address._tag === "TcpAddress"
+      ? `http://${address.hostname.includes(":") ? `[${address.hostname}]` : address.hostname}:${address.port}`
+      : address.path
+  yield* Console.emit(voice, { type: "text", text: url }, `relay at ${url}, its interface at ${url}/docs`)
+  if ((yield* Effect.flatMap(RelayTokens.RelayTokens, ({ list }) => list)).length === 0)
+    yield* Console.note(voice, "nobody may write to it yet: `cairn serve token add NAME` makes a token")
+  return yield* Effect.never
+})
+
+const addToken = Effect.fnUntraced(function* (token: Parameters<typeof Relay.issueToken>[0], voice: Verb.Common) {
+  const secret = yield* Relay.issueToken(token)
+  if (secret === undefined) return yield* usage(`there is a token ${token.name} already; remove it first`)
+  // this is the one time that it is shown
+  yield* Console.emit(voice, { type: "text", text: Redacted.value(secret) }, Redacted.value(secret))
+  yield* Console.note(voice, "this token is shown once; the relay keeps only its hash")
+})
+
+const tokens = Effect.fnUntraced(function* (
+  words: ReadonlyArray<string>,
+  limits: {
+    readonly maxTotal: Option.Option<number>
+    readonly requests: Option.Option<number>
+    readonly traffic: Option.Option<number>
+  },
+  dryRun: boolean,
+  voice: Verb.Common
+) {
+  const [action, name, ...rest] = words
+  const service = yield* RelayTokens.RelayTokens
+  if (rest.length > 0) return yield* usage(`serve token ${action} takes one name, not also ${rest.join(" ")}`)
+  if (action === "list") {
+    for (const token of yield* service.list) {
+      const used = yield* service.used(token.name)
+      yield* Console.emit(
+        voice,
+        { type: "summary", verb: `token ${token.name}`, counts: { bytes: used } },
+        `${token.name}  ${Console.size(used)} written${token.maxTotalBytes === undefined ? "" : ` of ${Console.size(token.maxTotalBytes)}`}`
+      )
+    }
+    return
+  }
+  if (action !== "add" && action !== "remove") return yield* usage("serve token takes add, list or remove")
+  if (name === undefined) return yield* usage(`serve token ${action} needs the name of a device`)
+  if (!RelayTokens.isName(name))
+    return yield* usage(`"${name}" cannot name a token: up to 64 letters, digits, dots, dashes or underscores`)
+  const bytes = (value: Option.Option<number>) => Option.map(value, (mebibytes) => Math.round(mebibytes * mebibyte))
+  const wrong = Object.entries(limits).find(([, limit]) => Option.isSome(limit) && !(limit.value > 0))
+  if (wrong !== undefined) return yield* usage("a token's limits are more than 0")
+  if (dryRun) return yield* Console.note(voice, `${name}: nothing was changed`)
+  if (action === "remove") return yield* service.remove(name)
+  return yield* addToken(
+    {
+      name,
+      maxTotalBytes: Option.getOrUndefined(bytes(limits.maxTotal)),
+      bytesPerSecond: Option.getOrUndefined(bytes(limits.traffic)),
+      requestsPerSecond: Option.getOrUndefined(limits.requests)
+    },
+    voice
+  )
+})
+
+/** @since 0.1.0 @category verbs */
+export const verb = Verb.make({
+  name: "serve",
+  description:
+    "Runs a relay, at which devices that never trust it can meet: serve · serve token add NAME · serve token list · serve token remove NAME",
+  config,
+  handler: ({ appendOnly, dryRun, folder, host, maxBlob, maxTotal, port, requests, traffic, words }, common) =>
+    Effect.gen(function* () {
+      const [first, ...rest] = words
+      if (first === "token") {
+        yield* tokens(rest, { maxTotal, requests, traffic }, dryRun, common)
+        return exitCode.done
+      }
+      if (first !== undefined) return yield* usage(`unknown: serve ${first}; it takes no word, or token`)
+      if (port < 0 || port > 65_535) return yield* usage(`${port} is no port`)
+      if (Option.isSome(maxBlob) && !(maxBlob.value > 0)) return yield* usage("--max-blob is more than 0")
+      if (dryRun) return yield* Effect.as(Console.note(common, "nothing was started"), exitCode.done)
+      return yield* serve(
+        {
+          host,
+          port,
+          version,
+          appendOnly,
+          ...(Option.isNone(maxBlob) ? {} : { maxBlobBytes: Math.round(maxBlob.value * mebibyte) })
+        },
+        common
+      )
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(layer(folder)),
+      Effect.provide(logged),
+      Logger.withMinimumLogLevel(common.quiet ? LogLevel.Warning : LogLevel.Info)
+    )
+})

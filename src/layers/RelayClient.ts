@@ -1,0 +1,162 @@
+/**
+ * Requests to one relay: so many at a time, each with a time limit, tried again with full jitter where that may help.
+ *
+ * @since 0.1.0
+ */
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+
+/** A request came to nothing. @since 0.1.0 @category errors */
+export class Failure extends Data.TaggedError("RelayFailure")<{
+  readonly reason: "NotFound" | "Denied" | "Full" | "Damaged" | "Refused" | "Unavailable"
+  readonly detail: string
+  /** Whether the same request may succeed a little later. */
+  readonly transient: boolean
+  readonly retryAfter: Duration.Duration
+}> {
+  override get message() {
+    return this.detail
+  }
+}
+
+/** @since 0.1.0 @category models */
+export interface Options {
+  /** Where the relay is, as in `https://relay.example`. */
+  readonly url: string
+  /** What this device may write with; reads need none. */
+  readonly token?: Redacted.Redacted<string> | undefined
+  /** What people call it; the URL's host when absent. */
+  readonly name?: string | undefined
+  /** Requests in flight at a time, further ones wait; 16 when absent. */
+  readonly maxInFlight?: number
+  /** How long a request may take; two minutes when absent. */
+  readonly timeout?: Duration.DurationInput
+  /** How often a request is sent before it counts as failed; 8 times when absent. */
+  readonly attempts?: number
+}
+
+/** An answer with its body. @since 0.1.0 @category models */
+export interface Answer {
+  readonly status: number
+  readonly body: Uint8Array
+}
+
+/** @since 0.1.0 @category models */
+export interface Client {
+  readonly name: string
+  /** The answer, where its status is a success or one of `accepts`. */
+  readonly send: (
+    request: HttpClientRequest.HttpClientRequest,
+    accepts?: ReadonlyArray<number>
+  ) => Effect.Effect<Answer, Failure>
+  /** The body of a success as it comes; nothing is tried again once it began. */
+  readonly stream: (
+    request: HttpClientRequest.HttpClientRequest
+  ) => Effect.Effect<Stream.Stream<Uint8Array, Failure>, Failure, Scope.Scope>
+}
+
+const Refusal = Schema.parseJson(Schema.Struct({ detail: Schema.String }))
+const transient = new Set([408, 425, 429, 500, 502, 503, 504])
+const longestWait = Duration.minutes(2)
+const shownMost = 1000
+
+const reasons: Readonly<Record<number, Failure["reason"]>> = {
+  400: "Refused",
+  401: "Denied",
+  403: "Denied",
+  404: "NotFound",
+  413: "Full"
+}
+
+/** A client of the relay at `url`. @since 0.1.0 @category constructors */
+export const make = Effect.fnUntraced(function* (options: Options) {
+  const permits = yield* Effect.makeSemaphore(options.maxInFlight ?? 16)
+  const base = options.url.replace(/\/+$/, "")
+  const name = options.name ?? base.replace(/^[a-z]+:\/\//, "")
+  const timeout = options.timeout ?? "2 minutes"
+  const { token } = options
+
+  const http = HttpClient.mapRequest(yield* HttpClient.HttpClient, (request) =>
+    HttpClientRequest.prependUrl(token === undefined ? request : HttpClientRequest.bearerToken(request, token), base)
+  )
+
+  const fail = (reason: Failure["reason"], detail: string, isTransient = false, retryAfter = Duration.zero) =>
+    new Failure({ reason, detail: `relay ${name}: ${detail}`, transient: isTransient, retryAfter })
+  // the message of a transport's failure names the method and the URL, neither of which is secret
+  const unreached = (error: { readonly message: string }) =>
+    fail("Unavailable", `cannot be reached, or broke off (${error.message.slice(0, shownMost)})`, true)
+
+  const refused = (response: HttpClientResponse.HttpClientResponse) =>
+    Effect.gen(function* () {
+      const { status } = response
+      const text = yield* Effect.orElseSucceed(response.text, () => "")
+      const said = yield* Effect.orElseSucceed(
+        Effect.map(Schema.decodeUnknown(Refusal)(text), ({ detail }) => detail.replace(/\p{Cc}+/gu, " ")),
+        () => `HTTP ${status}`
+      )
+      const wait = Number(response.headers["retry-after"] ?? "0")
+      // what is kept there is rotten: asking again gives it no better
+      const isDamage = status === 500 && text.includes('"Damaged"')
+      return yield* fail(
+        isDamage ? "Damaged" : (reasons[status] ?? "Unavailable"),
+        said.slice(0, shownMost),
+        transient.has(status) && !isDamage,
+        Duration.seconds(Number.isFinite(wait) && wait > 0 ? wait : 0)
+      )
+    })
+
+  const schedule = Schedule.identity<Failure>().pipe(
+    Schedule.intersect(
+      Schedule.exponential("100 millis").pipe(
+        Schedule.union(Schedule.spaced("20 seconds")),
+        Schedule.jitteredWith({ min: 0, max: 1 })
+      )
+    ),
+    Schedule.intersect(Schedule.recurs((options.attempts ?? 8) - 1)),
+    Schedule.modifyDelay(([[failed]], delay) => Duration.max(delay, failed.retryAfter))
+  )
+  const again = {
+    schedule,
+    while: (failed: Failure) => failed.transient && Duration.lessThanOrEqualTo(failed.retryAfter, longestWait)
+  }
+
+  const begin = (request: HttpClientRequest.HttpClientRequest, accepts: ReadonlyArray<number>) =>
+    Effect.mapError(http.execute(request), unreached).pipe(
+      Effect.flatMap((response) =>
+        (response.status >= 200 && response.status < 300) || accepts.includes(response.status)
+          ? Effect.succeed(response)
+          : refused(response)
+      )
+    )
+
+  const client: Client = {
+    name,
+    send: (request, accepts = []) =>
+      begin(request, accepts).pipe(
+        Effect.flatMap((response) =>
+          Effect.map(Effect.mapError(response.arrayBuffer, unreached), (body) => ({
+            status: response.status,
+            body: new Uint8Array(body)
+          }))
+        ),
+        Effect.timeoutFail({
+          duration: timeout,
+          onTimeout: () => fail("Unavailable", `did not answer within ${Duration.format(timeout)}`, true)
+        }),
+        permits.withPermits(1),
+        Effect.retry(again)
+      ),
+    stream: (request) =>
+      Effect.map(Effect.retry(begin(request, []), again), (response) => Stream.mapError(response.stream, unreached))
+  }
+  return client
+})

@@ -1,0 +1,55 @@
+/**
+ * Who may write to a relay, and how much.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+
+/** The record of a relay's tokens could not be read or kept. @since 0.1.0 @category errors */
+export class RelayTokensError extends Schema.TaggedError<RelayTokensError>()("RelayTokensError", {
+  reason: Schema.Literal("Damaged", "Unavailable"),
+  token: Schema.String,
+  detail: Schema.String
+}) {
+  override get message() {
+    return `relay token ${this.token}: ${this.detail}`
+  }
+}
+
+/** Whether a token can be called that. @since 0.1.0 @category guards */
+export const isName = (name: string): boolean => /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name)
+
+/** A device's leave to write; the secret itself is kept by the device alone. @since 0.1.0 @category models */
+export class Token extends Schema.Class<Token>("RelayToken")({
+  /** What people call the device. */
+  name: Schema.String.pipe(Schema.filter(isName)),
+  /** BLAKE3 of the secret's text, in hex. */
+  hash: Schema.String.pipe(Schema.pattern(/^[0-9a-f]{64}$/)),
+  /** Bytes that it may write in all. */
+  maxTotalBytes: Schema.optional(Schema.NonNegative),
+  /** Requests a second, with bursts of ten seconds' worth. */
+  requestsPerSecond: Schema.optional(Schema.Positive),
+  /** Bytes a second, with bursts of ten seconds' worth. */
+  bytesPerSecond: Schema.optional(Schema.Positive)
+}) {}
+
+/** @since 0.1.0 @category models */
+export interface Service {
+  /** Every token, by name. */
+  readonly list: Effect.Effect<ReadonlyArray<Token>, RelayTokensError>
+  /** The token whose secret has this hash, in hex. */
+  readonly byHash: (hash: string) => Effect.Effect<Token | undefined, RelayTokensError>
+  /** Keeps a token: `false` when its name is taken. */
+  readonly create: (token: Token) => Effect.Effect<boolean, RelayTokensError>
+  /** Takes the leave away from now on. */
+  readonly remove: (name: string) => Effect.Effect<void, RelayTokensError>
+  /** Bytes that the token has written in all. */
+  readonly used: (name: string) => Effect.Effect<number, RelayTokensError>
+  /** Counts bytes as written. */
+  readonly use: (name: string, bytes: number) => Effect.Effect<void, RelayTokensError>
+}
+
+/** @since 0.1.0 @category services */
+export class RelayTokens extends Context.Tag("cairn/RelayTokens")<RelayTokens, Service>() {}
