@@ -4,16 +4,15 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
-import * as Stream from "effect/Stream"
 import * as Bytes from "../schema/Bytes.ts"
 import type * as Hash from "../schema/Hash.ts"
 import type { NodeEntry } from "../schema/Node.ts"
+import * as Batches from "./Batches.ts"
 import * as ConflictName from "./ConflictName.ts"
 import * as ContentId from "./ContentId.ts"
 import * as MergeRule from "./MergeRule.ts"
 import type { KeyedEntry } from "./ReadableLayer.ts"
-import type { Snapshot } from "./Snapshot.ts"
+import * as Snapshot from "./Snapshot.ts"
 import * as TreeEdit from "./TreeEdit.ts"
 import { DamagedTree, type TreeError } from "./TreeError.ts"
 
@@ -52,18 +51,23 @@ const gone: NodeEntry = { tombstone: {} }
 /**
  * `tree` with every displaced version beside its path, and what was moved; versions that stand there already are not.
  *
- * Of two with one name the smaller content id has the shorter name, so that the order of merges leaves no trace. A copy
- * that came since `base` with the content that now keeps the path itself is taken away. Holds all of `displaced`.
+ * Of two with one name the smaller content id has the shorter name, and names that `base` had are never given away, so that
+ * the order of merges leaves no trace. A copy that came since `base` with the content that now keeps the path itself is
+ * taken away, and so is a file to which a user gave such a name and that very content: the trees are the same byte for
+ * byte, however they came about. Its content is at the path. Holds all of `displaced`.
  *
  * @since 0.1.0
  * @category merging
  */
 export const place = Effect.fnUntraced(function* (
-  tree: Snapshot,
-  base: Snapshot,
+  tree: Snapshot.Snapshot,
+  base: Snapshot.Snapshot,
   displaced: ReadonlyArray<Displaced>,
   options: { readonly mask: number }
-): Effect.fn.Return<{ readonly root: Snapshot | undefined; readonly conflicts: ReadonlyArray<Conflict> }, TreeError> {
+): Effect.fn.Return<
+  { readonly root: Snapshot.Snapshot | undefined; readonly conflicts: ReadonlyArray<Conflict> },
+  TreeError
+> {
   const changes = new Map<string, NodeEntry>()
   const conflicts: Array<Conflict> = []
 
@@ -75,10 +79,19 @@ export const place = Effect.fnUntraced(function* (
     return entry === undefined || entry.tombstone !== undefined ? undefined : yield* identify(key, entry)
   })
 
-  const isFolder = (name: string) =>
+  const isFolder = (within: Snapshot.Snapshot, name: string) =>
     ContentId.isDirectory(name)
       ? Effect.succeed(false)
-      : Effect.map(Stream.runHead(tree.scan({ from: `${name}/`, until: `${name}0` })), Option.isSome)
+      : Effect.map(Snapshot.first(within, { from: `${name}/`, until: `${name}0` }), (found) => found !== undefined)
+
+  /**
+   * Whether the name is not for copies: a folder has it, or the base had it. What the base had may be edited or deleted by
+   * another writer, before us or after us, and a copy under its name would be deleted with it.
+   */
+  const isTaken = Effect.fnUntraced(function* (name: string) {
+    if ((yield* base.get(name)) !== undefined) return true
+    return (yield* isFolder(tree, name)) || (yield* isFolder(base, name))
+  })
 
   const nameOf = (key: string, contentId: Hash.Hash, attempt: number) => {
     const name = ConflictName.of(key, contentId, attempt)
@@ -94,17 +107,15 @@ export const place = Effect.fnUntraced(function* (
     while (true) {
       const { key, reason, side, version } = mover
       const name = yield* nameOf(key, version.contentId, attempt++)
+      if (yield* isTaken(name)) continue
       const occupant = yield* at(name)
       if (occupant !== undefined && MergeRule.sameContent(name, occupant, version) === true) {
         if (MergeRule.isPreferred(version.entry, occupant.entry)) changes.set(name, version.entry)
         return
       }
-      if (yield* isFolder(name)) continue
       if (occupant !== undefined) {
         const yields =
-          ConflictName.isOwn(name, occupant.contentId) &&
-          Bytes.compare(version.contentId, occupant.contentId) < 0 &&
-          (yield* base.get(name)) === undefined
+          ConflictName.isOwn(name, occupant.contentId) && Bytes.compare(version.contentId, occupant.contentId) < 0
         if (!yields) continue
       }
       changes.set(name, version.entry)
@@ -120,11 +131,12 @@ export const place = Effect.fnUntraced(function* (
     if (winner === undefined) return
     for (let attempt = 0; ; attempt++) {
       const name = ConflictName.of(key, winner.contentId, attempt)
-      const copy = name === undefined || name === key ? undefined : yield* at(name)
-      if (name === undefined || copy === undefined) return
+      if (name === undefined || name === key) return
+      if (yield* isTaken(name)) continue
+      const copy = yield* at(name)
+      if (copy === undefined) return
       if (MergeRule.sameContent(name, copy, winner) !== true) continue
-      const isNew = (yield* base.get(name)) === undefined
-      if (isNew && MergeRule.compareTime(copy.entry, winner.entry) <= 0) changes.set(name, gone)
+      if (MergeRule.compareTime(copy.entry, winner.entry) <= 0) changes.set(name, gone)
       return
     }
   })
@@ -140,6 +152,6 @@ export const place = Effect.fnUntraced(function* (
   yield* Effect.forEach(contested, join, { discard: true })
 
   const ordered: ReadonlyArray<KeyedEntry> = [...changes].sort(([a], [b]) => Bytes.compareUtf8(a, b))
-  const root = yield* TreeEdit.edit(tree, Stream.fromIterable(ordered), options)
+  const root = yield* TreeEdit.editBatches(tree, () => Batches.of(ordered), options)
   return { root, conflicts }
 })

@@ -59,8 +59,14 @@ const ofChunks = (pipeline: Pipeline, entry: NodeEntry): Effect.Effect<Hash, Tre
  * The content id of the entry at `key` of a tree that is read through `pipeline`.
  *
  * A file's is the hash of its bytes; that of a chunked file is BLAKE3 over its chunks in order, each as its offset (8 bytes,
- * big-endian) and the hash of its bytes, for which the nodes of its chunk tree are read. So one file cut in two ways has two
- * ids. Other kinds hash their kind's name, a symlink's followed by the hash of its target.
+ * big-endian) and the hash of its bytes, for which the nodes of its chunk tree are read. Other kinds hash their kind's name,
+ * a symlink's followed by the hash of its target.
+ *
+ * So one file cut in two ways has two ids, and two writers that both changed it to the same bytes, cut differently, keep
+ * both beside each other: a copy too many, never one too few. The plaintext hash of a chunked file's entry is that of its
+ * chunk tree's root node, and no field of the format holds the hash of the whole; telling the two for one would take
+ * reading both files whole at each merge, and the winner's name would depend on who did. All writers of this program cut
+ * alike, so it takes another program's chunker to get there.
  *
  * @since 0.1.0
  * @category reading

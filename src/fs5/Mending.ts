@@ -2,7 +2,9 @@
  * Writing blobs over what has rotted.
  *
  * A store does not read what it has before it answers that a blob is there already: a bit that turned would stay, and
- * whatever is published on it could not be read.
+ * whatever is published on it could not be read. Where the store can, the damaged blob is replaced in one step: one that
+ * was removed first would be absent for as long as a mender that was killed in between does not come back, and a second
+ * mender that has put it already would lose it again.
  *
  * @since 0.1.0
  */
@@ -18,8 +20,11 @@ import type { BlobStoreError, Service } from "../services/BlobStore.ts"
  */
 export const put = (blobs: Service, hash: Hash.Hash, bytes: Uint8Array): Effect.Effect<void, BlobStoreError> => {
   const write = blobs.put(hash, bytes)
-  // nobody may be left without the blob because this was interrupted in between
-  const replace = Effect.uninterruptible(Effect.zipRight(blobs.remove(hash), write))
+  const replace =
+    blobs.replace === undefined
+      ? // nobody may be left without the blob because this was interrupted in between
+        Effect.uninterruptible(Effect.zipRight(blobs.remove(hash), write))
+      : blobs.replace(hash, bytes)
   const mend = blobs.get(hash).pipe(
     Effect.asVoid,
     Effect.catchAll((error) => {

@@ -3,12 +3,11 @@
  *
  * @since 0.1.0
  */
-import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
-import * as Stream from "effect/Stream"
 import * as Bytes from "../schema/Bytes.ts"
 import * as Hash from "../schema/Hash.ts"
 import type { NodeEntry } from "../schema/Node.ts"
+import * as Batches from "./Batches.ts"
 import * as ConflictCopies from "./ConflictCopies.ts"
 import * as ContentId from "./ContentId.ts"
 import * as ContextPin from "./ContextPin.ts"
@@ -70,38 +69,47 @@ interface OpenFile {
 const live = (entry: NodeEntry | undefined): NodeEntry | undefined =>
   entry?.tombstone === undefined ? entry : undefined
 
-const keyed = (differences: Stream.Stream<TreeDiff.Difference, TreeError>) =>
-  Stream.map(differences, (each) => [each.key, each] as const)
+const inOneBatch = 1024
 
 /** Every key that differs from the base on a side and that ours can have to do with, in key order. */
-const triples = ({ base, ours, theirs }: Trees) =>
-  Stream.unwrap(
-    Effect.map(TreeExtent.around([base, ours]), (ranges) => {
-      const other = Stream.flatMap(Stream.fromIterable(ranges), (range) => TreeDiff.diff(base, theirs, range))
-      return Stream.zipAllSortedByKeyWith(keyed(TreeDiff.diff(base, ours)), {
-        other: keyed(other),
-        onSelf: ({ after, before }): Triple => ({
-          base: live(before),
-          ours: live(after),
-          theirs: live(before),
-          differs: "ours"
-        }),
-        onOther: ({ after, before }): Triple => ({
-          base: live(before),
-          ours: live(before),
-          theirs: live(after),
-          differs: "theirs"
-        }),
-        onBoth: (mine, { after }): Triple => ({
-          base: live(mine.before),
-          ours: live(mine.after),
-          theirs: live(after),
-          differs: "both"
-        }),
-        order: Bytes.compareUtf8
-      })
+const triples = ({ base, ours, theirs }: Trees): Batches.Batches<readonly [string, Triple], TreeError> => {
+  const mine = Batches.cursor(TreeDiff.differences(base, ours))
+  let others: Batches.Cursor<TreeDiff.Difference, TreeError> | undefined
+  const open = Effect.map(TreeExtent.around([base, ours]), (ranges) => {
+    others = Batches.cursor(Batches.concat(ranges.map((range) => TreeDiff.differences(base, theirs, range))))
+    return others
+  })
+
+  /** The next key that is known to be the smallest of both sides. */
+  const take = (other: Batches.Cursor<TreeDiff.Difference, TreeError>): readonly [string, Triple] | undefined => {
+    const our = mine.peek()
+    const their = other.peek()
+    if ((our === undefined && !mine.isDone()) || (their === undefined && !other.isDone())) return undefined
+    const order = our === undefined ? 1 : their === undefined ? -1 : Bytes.compareUtf8(our.key, their.key)
+    const before = live((order <= 0 ? our : their)?.before)
+    if (order <= 0) mine.advance()
+    if (order >= 0) other.advance()
+    if (our !== undefined && order < 0)
+      return [our.key, { base: before, ours: live(our.after), theirs: before, differs: "ours" }]
+    if (their === undefined) return undefined
+    return order > 0
+      ? [their.key, { base: before, ours: before, theirs: live(their.after), differs: "theirs" }]
+      : [their.key, { base: before, ours: live(our?.after), theirs: live(their.after), differs: "both" }]
+  }
+
+  return {
+    next: Effect.gen(function* () {
+      const other = others ?? (yield* open)
+      yield* mine.fill
+      yield* other.fill
+      if (mine.isDone() && other.isDone()) return undefined
+      const out: Array<readonly [string, Triple]> = []
+      for (let next = take(other); next !== undefined; next = out.length < inOneBatch ? take(other) : undefined)
+        out.push(next)
+      return out
     })
-  )
+  }
+}
 
 /** The entry with its content id, which takes reading only for chunked files. */
 const identify = (
@@ -196,22 +204,24 @@ const collector = (trees: Trees) => {
 /** The changes that make the merged tree of theirs, and after they were run what finds no place in it. */
 const unite = (trees: Trees) => {
   let displaced: ReadonlyArray<ConflictCopies.Displaced> = []
-  const changes = Stream.suspend(() => {
+  const changes = (): Batches.Batches<KeyedEntry, TreeError> => {
     const collected = collector(trees)
     displaced = collected.displaced
-    return Stream.mapChunksEffect(
-      triples(trees),
-      Effect.fnUntraced(function* (chunk) {
+    const differing = triples(trees)
+    return {
+      next: Effect.gen(function* () {
+        const batch = yield* differing.next
+        if (batch === undefined) return undefined
         const out: Array<KeyedEntry> = []
-        for (const [key, triple] of chunk) {
+        for (const [key, triple] of batch) {
           const decision = decideAtOnce(trees, key, triple) ?? (yield* decide(trees, key, triple))
           const change = collected.take(key, triple, decision)
           if (change !== undefined) out.push(change)
         }
-        return Chunk.unsafeFromArray(out)
+        return out
       })
-    )
-  })
+    }
+  }
   return { changes, displaced: () => displaced }
 }
 
@@ -248,7 +258,7 @@ export const threeWay = Effect.fn("Merge.threeWay")(function* (
 
   const mask = options?.mask ?? (yield* theirs.isEmpty ? ours.chunkMask : theirs.chunkMask)
   const united = unite({ base, ours, theirs, isForeign })
-  const root = yield* TreeEdit.edit(theirs, united.changes, { mask })
+  const root = yield* TreeEdit.editBatches(theirs, united.changes, { mask })
   const displaced = united.displaced()
   if (displaced.length === 0) return { root, conflicts: [] }
   return yield* ConflictCopies.place(root ?? Snapshot.empty(theirs.pipeline), base, displaced, { mask })

@@ -116,6 +116,12 @@ const keepsPath = (key: string, a: Identified, b: Identified): boolean => {
  * content: the newer, then the smaller content id, and the other is displaced. Directories have only metadata. The answer
  * names the same version when the sides are swapped.
  *
+ * A path has one version whole: new metadata that meets new content is not laid on it, and can be found in the history
+ * only. It cannot be otherwise. Let one writer delete a file, one change its metadata and one its content. Deletion and
+ * metadata merged give nothing, on which the new content arrives as its writer made it; so the order in which deletion and
+ * content come first must end with that content too, and what it gives, before the metadata comes, is the same as if
+ * nobody had deleted anything. Laid on there, the metadata would be kept in one order and lost in the other.
+ *
  * `isForeign` says that our tree is stored under another context: then what is ours only in encoding is theirs.
  *
  * @since 0.1.0

@@ -39,8 +39,16 @@ export const cached = (inner: Service, options: Options): Effect.Effect<Service>
       }
     }
 
+    const { replace } = inner
     return {
       ...inner,
+      ...(replace !== undefined && {
+        replace: (hash: Hash.Hash, bytes: Uint8Array) =>
+          Effect.zipRight(
+            Effect.sync(() => forget(Hash.toHex(hash))),
+            replace(hash, bytes)
+          )
+      }),
       // copies on both sides: nobody can change what others will read
       get: (hash) =>
         Effect.suspend(() => {

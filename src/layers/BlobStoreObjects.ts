@@ -74,6 +74,7 @@ export const fromObjects = (objects: Objects, primitives: Primitives): Service =
         Effect.flatMap((size) => (size === bytes.length ? Effect.void : objects.put(path(hash), bytes))),
         Effect.mapError(failed(Hash.toHex(hash)))
       ),
+    replace: (hash, bytes) => Effect.mapError(objects.put(path(hash), bytes), failed(Hash.toHex(hash))),
     list: objects.list("blob3/").pipe(
       // what has no blob's path is no blob, whoever put it there
       Stream.filterMap((found) => Option.flatten(Either.getRight(StorePath.hashOfBlob(objects.features, found)))),

@@ -17,17 +17,21 @@ export const verified = (inner: Service, primitives: Primitives): Service => {
     Bytes.equals(primitives.blake3(bytes), hash)
       ? Effect.succeed(bytes)
       : new BlobStoreError({ reason: "Damaged", store: inner.name, blob: Hash.toHex(hash), detail })
+  const checked =
+    (write: Service["put"]): Service["put"] =>
+    (hash, bytes) =>
+      Effect.zipRight(
+        Effect.suspend(() => check(hash, bytes, "the bytes to be stored are not this blob's; nothing was stored")),
+        write(hash, bytes)
+      )
   return {
     ...inner,
     get: (hash) =>
       Effect.flatMap(inner.get(hash), (bytes) =>
         check(hash, bytes, `its ${bytes.length} bytes are not the ones that were stored; restore it from another copy`)
       ),
-    put: (hash, bytes) =>
-      Effect.zipRight(
-        Effect.suspend(() => check(hash, bytes, "the bytes to be stored are not this blob's; nothing was stored")),
-        inner.put(hash, bytes)
-      )
+    put: checked(inner.put),
+    ...(inner.replace !== undefined && { replace: checked(inner.replace) })
   }
 }
 

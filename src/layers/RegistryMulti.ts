@@ -5,7 +5,8 @@
  * compete at the same backend first, and its winner is not disturbed at the others. A read must reach so many backends
  * that it meets every write that was acknowledged: N − w + 1 of N, when a write needs w.
  *
- * A backend that fell behind is caught up by the next write, whose `over` names what the backend holds. There is no other
+ * A write that ends in between leaves its entry at some backends. Readers get it, and whoever acknowledges what it holds
+ * must confirm it first. A backend that fell behind is caught up by the next write, whose `over` names what the backend holds. There is no other
  * repair: an entry may only be overwritten by one that was built on it, and only the publisher can see that.
  *
  * @since 0.1.0
@@ -16,44 +17,18 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Order from "effect/Order"
 import * as Stream from "effect/Stream"
-import { FormatError } from "../schema/FormatError.ts"
 import * as RegistryEntry from "../schema/RegistryEntry.ts"
 import type * as StreamKey from "../schema/StreamKey.ts"
+import * as WritePolicy from "../schema/WritePolicy.ts"
 import { Crypto } from "../services/Crypto.ts"
 import * as Registry from "../services/Registry.ts"
 import * as RegistryRules from "./RegistryRules.ts"
 
-/**
- * How many backends must have stored an entry before it is acknowledged. `any` and quorums of no more than half of them
- * are not exclusive: two writers can both be acknowledged, at different backends, and a reader gets both entries.
- *
- * @since 0.1.0
- * @category models
- */
-export type Policy =
-  | { readonly _tag: "All" }
-  | { readonly _tag: "Any" }
-  | { readonly _tag: "Quorum"; readonly count: number }
+/** How many backends must have stored an entry before it is acknowledged. @since 0.1.0 @category models */
+export type Policy = WritePolicy.WritePolicy
 
-/**
- * The policy of `all`, `any` or `quorum:<n>` for that many backends (docs/format/core.md §9.4); a quorum of none or of
- * more than there are is refused.
- *
- * @since 0.1.0
- * @category conversions
- */
-export const parsePolicy = (text: string, backends: number): Either.Either<Policy, FormatError> => {
-  const fail = (problem: string) => Either.left(new FormatError({ format: "write policy", at: `"${text}"`, problem }))
-  if (text === "all") return Either.right({ _tag: "All" })
-  if (text === "any") return Either.right({ _tag: "Any" })
-  const digits = /^quorum:([0-9]{1,9})$/.exec(text)?.[1]
-  if (digits === undefined) return fail('expected "all", "any" or "quorum:<number>"')
-  const count = Number(digits)
-  if (count === 0) return fail("a quorum of 0 would acknowledge what no backend has")
-  return count > backends
-    ? fail(`a quorum of ${count} cannot be reached with ${backends} backends`)
-    : Either.right({ _tag: "Quorum", count })
-}
+/** The policy of `all`, `any` or `quorum:<n>` for that many backends (docs/format/core.md §9.4). @since 0.1.0 @category conversions */
+export const parsePolicy = WritePolicy.parse
 
 /** How many of `backends` must have stored an entry. @since 0.1.0 @category getters */
 export const writesNeeded = (policy: Policy, backends: number): number =>
@@ -142,6 +117,21 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     )
   })
 
+  /** Whether so many backends have the entry as a write needs; one that fails has it not. */
+  const isKept = (entry: RegistryEntry.RegistryEntry) =>
+    Effect.map(
+      Effect.forEach(backends, (backend) => Effect.either(backend.entries(entry.key)), { concurrency: "unbounded" }),
+      (answers) => {
+        const has = answers.filter(
+          (answer) => Either.isRight(answer) && answer.right.some((found) => RegistryEntry.equals(found, entry))
+        )
+        return has.length >= needed
+      }
+    )
+
+  const set: Registry.Service["set"] = (entry, over) =>
+    Effect.flatMap(rules.admit(entry), (admitted) => swap(admitted.entry, over))
+
   const changes = (key: StreamKey.StreamKey) =>
     Stream.mergeAll(
       backends.map((backend) => Stream.catchAll(Stream.map(backend.changes(key), Either.right), failedOnce)),
@@ -163,7 +153,9 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   return Registry.Registry.of({
     name,
     entries,
-    set: (entry, over) => Effect.flatMap(rules.admit(entry), (admitted) => swap(admitted.entry, over)),
+    set,
+    confirm: (entry, over) =>
+      Effect.flatMap(isKept(entry), (kept) => (kept ? Effect.succeed(rules.stored()) : set(entry, over))),
     changes
   })
 })

@@ -33,6 +33,7 @@ import { Crypto } from "../services/Crypto.ts"
 import * as ObjectStore from "../services/ObjectStore.ts"
 import * as Registry from "../services/Registry.ts"
 import * as RegistryRules from "./RegistryRules.ts"
+import * as RegistryS3 from "./RegistryS3.ts"
 
 /** @since 0.1.0 @category models */
 export interface Options {
@@ -58,12 +59,22 @@ interface Held {
   readonly projected: boolean
 }
 
+/** More than any entry has (docs/format/core.md §7.3): whatever somebody puts there, no more of it comes into memory. */
+const longestRead = 1024
+
 const slotDigits = 20
 const slotName = /^[0-9]{20}$/
 const bestFirst = Order.reverse(RegistryEntry.Order)
 
-/** A registry in `objects`. @since 0.1.0 @category constructors */
+/**
+ * A registry in `objects`; where the store is a compare-and-swap by itself, as a bucket is, the one of `RegistryS3`.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
 export const make = Effect.fnUntraced(function* (objects: ObjectStore.Service, options: Options = {}) {
+  // never two ways in one store: they would not see each other
+  if (objects.versions !== undefined) return yield* RegistryS3.make({ ...objects, versions: objects.versions }, options)
   const { primitives } = yield* Crypto
   const { name = objects.name, prefix = "registry", pollEvery = Duration.seconds(5) } = options
   const rules = RegistryRules.make(name, primitives)
@@ -84,7 +95,7 @@ export const make = Effect.fnUntraced(function* (objects: ObjectStore.Service, o
 
   /** Only the store's own "there is none" is nothing; every other failure is one. */
   const read = (key: StreamKey.StreamKey, path: string) =>
-    objects.get(path).pipe(
+    objects.get(path, { offset: 0, length: longestRead }).pipe(
       Effect.map((bytes): Uint8Array | undefined => bytes),
       Effect.catchIf(
         (error) => error.reason === "NotFound",

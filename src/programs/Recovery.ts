@@ -13,7 +13,7 @@ import * as RecoveryPhrase from "../schema/RecoveryPhrase.ts"
 import * as Crypto from "../services/Crypto.ts"
 import * as Keyring from "../services/Keyring.ts"
 import * as VaultState from "../services/VaultState.ts"
-import * as Publish from "./Publish.ts"
+import * as Reseal from "./Reseal.ts"
 import * as Vault from "./Vault.ts"
 
 /** A new phrase, and what may be kept of it. @since 0.1.0 @category models */
@@ -40,7 +40,7 @@ export const draw = Effect.fn("Recovery.draw")(function* () {
 })
 
 /**
- * Takes the phrase into use, once its owner has it: every vault is published again, sealed for the phrase too. `false` when
+ * Takes the phrase into use, once its owner has it: every snapshot of every vault is sealed for the phrase too. `false` when
  * this device has a phrase already, which stays.
  *
  * @since 0.1.0
@@ -53,8 +53,14 @@ export const adopt = Effect.fn("Recovery.adopt")(function* (recipient: Keyring.R
   return true
 })
 
-/** Publishes every vault's newest tree again, so that its head is sealed for everybody who may read it now. @since 0.1.0 @category programs */
+/**
+ * Seals every vault of this device, head and history, for everybody who may read it now (`Reseal.reseal`). One that is sealed
+ * so already is left as it is.
+ *
+ * @since 0.1.0
+ * @category programs
+ */
 export const sealAll = Effect.fn("Recovery.sealAll")(function* () {
   const state = yield* VaultState.VaultState
-  for (const name of yield* state.vaults) yield* Publish.reseal(yield* Vault.open(name))
+  for (const name of yield* state.vaults) yield* Reseal.reseal(yield* Vault.open(name))
 })

@@ -53,8 +53,8 @@ const reader = (vault: Vault.Vault) => {
   const lost = new Map<string, Result["lost"][number]>()
   const whole = new Map<string, Head.Published>()
 
-  const read = Effect.fnUntraced(function* (hash: Hash.Hash) {
-    const result = yield* Effect.either(Head.read(vault, hash))
+  const read = Effect.fnUntraced(function* (hash: Hash.Hash, blob: Hash.Hash = hash) {
+    const result = yield* Effect.either(Head.read(vault, hash, blob))
     if (Either.isRight(result)) return result.right
     const error = result.left
     if (error._tag !== "HeadError" && !Salvage.isDamage(error)) return yield* Effect.fail(error)
@@ -87,10 +87,11 @@ const reader = (vault: Vault.Vault) => {
 
   /** The newest node before this one that is whole. */
   const before = Effect.fnUntraced(function* ({ node }: Head.Published) {
-    for (const { hash } of [...TransparentNode.chronological(node.history)].reverse()) {
+    for (const item of [...TransparentNode.chronological(node.history)].reverse()) {
+      const hash = TransparentNode.idOf(item)
       const hex = Hash.toHex(hash)
       if (whole.has(hex)) return whole.get(hex)
-      const earlier = lost.has(hex) ? undefined : yield* read(hash)
+      const earlier = lost.has(hex) ? undefined : yield* read(hash, item.hash)
       if (earlier !== undefined && (yield* inspect(earlier)).isWhole) return earlier
     }
     return undefined

@@ -22,6 +22,31 @@ export interface HistoryEntry {
   readonly entry?: Node.NodeEntry
 }
 
+/**
+ * What names the publication on every device: the hash of the blob that it was first sealed as, whatever it was sealed as
+ * since (`resealed`).
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const idOf = ({ entry, hash }: HistoryEntry): Hash => entry?.content?.plaintextHash ?? hash
+
+/**
+ * The same publication, to be read from `blob`, in which it was sealed anew for others than before. Its id is in the place of
+ * the plaintext hash, which a history entry has no other use for, so that readers who do not know of it find the new blob.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const resealed = (item: HistoryEntry, blob: Hash): HistoryEntry => ({
+  key: item.key,
+  hash: blob,
+  entry: {
+    ...item.entry,
+    content: { size: 0n, ...item.entry?.content, structural: "leaf", hash: blob, plaintextHash: idOf(item) }
+  }
+})
+
 /** @since 0.1.0 @category models */
 export interface TransparentNode {
   /** The stored hash of the tree's root node; `Hash.zero` for an empty tree. */

@@ -43,6 +43,11 @@ export interface Service {
   readonly get: (hash: Hash) => Effect.Effect<Uint8Array, BlobStoreError>
   /** Keeps `bytes`, whose hash the caller has computed, unless they are here already. Durable after `sync`. */
   readonly put: (hash: Hash, bytes: Uint8Array) => Effect.Effect<void, BlobStoreError>
+  /**
+   * Keeps `bytes` in place of what is here under `hash`, in one step: nobody ever finds the blob absent because of it, not
+   * even after a crash. For a blob that has rotted; a store that lacks it can only remove and put. Durable after `sync`.
+   */
+  readonly replace?: (hash: Hash, bytes: Uint8Array) => Effect.Effect<void, BlobStoreError>
   /** Every blob's hash, in no particular order. */
   readonly list: Stream.Stream<Hash, BlobStoreError>
   /** Removes the blob; one that is not there is success. */

@@ -40,6 +40,28 @@ export interface Range {
   readonly length?: number
 }
 
+/** An object's bytes, and what tells them from what is there at other times. @since 0.1.0 @category models */
+export interface Versioned {
+  readonly bytes: Uint8Array
+  readonly version: string
+}
+
+/** Replacing an object only if it is still what was read. @since 0.1.0 @category models */
+export interface Versions {
+  /** The object as it is, or nothing when there is none. */
+  readonly read: (path: string) => Effect.Effect<Versioned | undefined, ObjectStoreError>
+  /**
+   * Writes the object if what is there is of that `version`, or if there is none when `version` is absent: atomic against
+   * all fibers and processes. `true` means written and durable, `false` that something else was there. The same bytes
+   * again may be the same version.
+   */
+  readonly replace: (
+    path: string,
+    bytes: Uint8Array,
+    version: string | undefined
+  ) => Effect.Effect<boolean, ObjectStoreError>
+}
+
 /** @since 0.1.0 @category models */
 export interface Service {
   /** What people call this store. */
@@ -65,6 +87,8 @@ export interface Service {
   readonly remove: (path: string) => Effect.Effect<void, ObjectStoreError>
   /** When this returns, everything put or seen through this value before survives a power cut. */
   readonly sync: Effect.Effect<void, ObjectStoreError>
+  /** Where the store itself is a compare-and-swap, as a bucket is; a registry in it uses nothing else. */
+  readonly versions?: Versions
 }
 
 /** @since 0.1.0 @category services */

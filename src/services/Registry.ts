@@ -67,6 +67,14 @@ export interface Service {
    */
   readonly set: (entry: RegistryEntry, over: ReadonlyArray<RegistryEntry>) => Effect.Effect<SetOutcome, RegistryError>
   /**
+   * Makes sure that an entry which was read is kept as `set` would keep it, as nobody may have been told that it is; only
+   * where a write can be half done. `over` is everything that was read with it.
+   */
+  readonly confirm?: (
+    entry: RegistryEntry,
+    over: ReadonlyArray<RegistryEntry>
+  ) => Effect.Effect<SetOutcome, RegistryError>
+  /**
    * The newest entry of `key`, if there is one, and then newer ones in rising order of revision; the newest always
    * arrives, overtaken ones may be skipped. A failure ends it.
    */

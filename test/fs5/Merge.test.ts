@@ -60,6 +60,34 @@ describe("one path", () => {
     })
   )
 
+  it.effect(
+    "new metadata cannot be laid on new content: the order of merges would show where a third writer deletes",
+    () =>
+      Effect.gen(function* () {
+        const base = tree({ a: file(1) })
+        const edited = tree({ a: file(2, { mtime: 101 }) })
+        const touched = tree({ a: file(1, { mode: 0o600 }) })
+        const deleted = none
+        // metadata yields to a deletion, and a deletion to content, each without a trace ...
+        yield* check(base, touched, deleted, {})
+        yield* check(base, edited, deleted, Object.fromEntries(edited))
+        // ... so whoever merges the edit into either cannot know of the metadata, and nobody else may use it
+        for (const order of [
+          [deleted, touched, edited],
+          [edited, deleted, touched],
+          [edited, touched, deleted],
+          [touched, edited, deleted]
+        ]) {
+          let head: Tree = base
+          for (const writer of order) {
+            const { root } = yield* mergeTrees(base, writer, head)
+            head = tree(yield* read(root))
+          }
+          assert.deepStrictEqual(Object.fromEntries(head), Object.fromEntries(edited))
+        }
+      })
+  )
+
   it.effect("of the same content the newer metadata is kept, of one time the bytewise smaller", () =>
     Effect.gen(function* () {
       const [old, young] = [file(2, { mtime: 101, mode: 0o600 }), file(2, { mtime: 102 })]
@@ -229,22 +257,47 @@ describe("folder against file", () => {
 describe("conflict names", () => {
   const [two, three] = [file(2, { mtime: 102 }), file(3, { mtime: 101 })]
 
-  it.effect("one that other content or a folder has is lengthened, one that the same content has is shared", () =>
-    Effect.gen(function* () {
-      const taken = (extra: Record<string, NodeEntry>) =>
-        check(tree(extra), tree({ a: two, ...extra }), tree({ a: three, ...extra }), {
+  it.effect(
+    "one that the base or a folder has is lengthened, one that came since with the same content is shared",
+    () =>
+      Effect.gen(function* () {
+        const taken = (extra: Record<string, NodeEntry>) =>
+          check(tree(extra), tree({ a: two, ...extra }), tree({ a: three, ...extra }), {
+            a: two,
+            ...extra,
+            [suffixed("a", 3, "", 12)]: three
+          })
+        yield* taken({ [suffixed("a", 3)]: file(9) })
+        yield* taken({ [`${suffixed("a", 3)}/x`]: file(9) })
+        const same = { [suffixed("a", 3)]: file(3, { mtime: 105 }) }
+        // whoever deletes it, before or after this, deletes that file and not the version that loses its path now
+        yield* taken(same)
+        yield* check(tree(same), tree({ a: two }), tree({ a: three, ...same }), {
           a: two,
-          ...extra,
           [suffixed("a", 3, "", 12)]: three
         })
-      yield* taken({ [suffixed("a", 3)]: file(9) })
-      yield* taken({ [`${suffixed("a", 3)}/x`]: file(9) })
-      const same = { [suffixed("a", 3)]: file(3, { mtime: 105 }) }
-      const conflicts = yield* check(tree(same), tree({ a: two, ...same }), tree({ a: three, ...same }), {
-        a: two,
-        ...same
+        const conflicts = yield* check(none, tree({ a: two, ...same }), tree({ a: three, ...same }), {
+          a: two,
+          ...same
+        })
+        assert.deepStrictEqual(conflicts, [])
       })
-      assert.deepStrictEqual(conflicts, [])
+  )
+
+  it.effect("a copy that a user typed by hand is one, so that it goes when its content wins the path", () =>
+    Effect.gen(function* () {
+      // one tree that comes about in two ways: by a conflict of contents 2 and 3, or by 3 and a file that a user made
+      const copy = suffixed("a", 2)
+      const merged = { a: file(3, { mtime: 104 }), [copy]: file(2, { mtime: 102 }) }
+      const conflict = yield* mergeTrees(none, tree({ a: file(2, { mtime: 102 }) }), tree({ a: merged.a }))
+      assert.deepStrictEqual(yield* read(conflict.root), merged)
+      const typed = yield* mergeTrees(none, tree({ [copy]: merged[copy]! }), tree({ a: merged.a }))
+      assert.strictEqual(rootOf(typed.root), rootOf(conflict.root))
+      // so both go on alike: the content is at the path, where the conflict of the first way must leave it alone
+      yield* check(none, tree(merged), tree({ a: file(2, { mtime: 107 }) }), {
+        a: file(2, { mtime: 107 }),
+        [suffixed("a", 3)]: merged.a
+      })
     })
   )
 

@@ -81,10 +81,20 @@ const anyChange: FastCheck.Arbitrary<(tree: Tree) => Map<string, NodeEntry>> = F
   },
   {
     weight: 1,
-    arbitrary: FastCheck.tuple(FastCheck.integer({ min: 7, max: 9 }), FastCheck.integer({ min: 98, max: 103 })).map(
-      ([content, mtime]) =>
+    arbitrary: FastCheck.tuple(
+      FastCheck.constantFrom(takenName, `${takenName}/q`),
+      FastCheck.integer({ min: 7, max: 9 }),
+      FastCheck.integer({ min: 98, max: 103 })
+    ).map(
+      ([key, content, mtime]) =>
         (tree: Tree) =>
-          put(tree, takenName, file(content, { mtime }))
+          put(tree, key, file(content, { mtime }))
+    )
+  },
+  {
+    weight: 1,
+    arbitrary: FastCheck.constantFrom(takenName, `${takenName}/q`).map(
+      (key) => (tree: Tree) => put(tree, key, undefined)
     )
   }
 )
@@ -97,9 +107,14 @@ const anyBase = FastCheck.tuple(
     ),
     { maxLength: 8 }
   ),
-  FastCheck.boolean()
-).map(([entries, isFull]) => {
+  FastCheck.boolean(),
+  // the name is taken from the beginning, by a folder or a file
+  FastCheck.option(FastCheck.tuple(FastCheck.constantFrom(takenName, `${takenName}/q`), FastCheck.constantFrom(7, 8)), {
+    nil: undefined
+  })
+).map(([entries, isFull, taken]) => {
   let tree: Tree = new Map()
+  if (taken !== undefined) tree = put(tree, taken[0], file(taken[1]))
   for (const [key, entry] of entries) tree = put(tree, key, entry)
   if (isFull) for (const [key, entry] of filler) tree = put(tree, key, entry)
   return tree
@@ -151,6 +166,15 @@ const holds = <A extends [unknown, ...Array<unknown>]>(
       { numRuns: runs }
     )
   )
+
+const permutations = (of: ReadonlyArray<number>): ReadonlyArray<ReadonlyArray<number>> =>
+  of.length === 0
+    ? [[]]
+    : of.flatMap((first) => permutations(of.filter((each) => each !== first)).map((rest) => [first, ...rest]))
+
+/** So many of them, spread evenly from the first to the last. */
+const sample = <A>(of: ReadonlyArray<A>, count: number): ReadonlyArray<A> =>
+  of.filter((_, index) => Math.floor((index * count) / of.length) !== Math.floor(((index - 1) * count) / of.length))
 
 /** Everything that a writer published and nobody knowingly replaced or deleted is still there. */
 const nothingLost = (base: Tree, writers: ReadonlyArray<Tree>, result: Tree) => {
@@ -253,6 +277,56 @@ describe("writers with one change each from one base", () => {
           const shuffled = [...writers.keys()].sort((a, b) => ranks[a]! - ranks[b]!)
           const expected = merged(base, writers)
           for (const order of [shuffled, shuffled.toReversed()]) {
+            let head = root
+            for (const index of order) {
+              head = (yield* bench.threeWay(root, yield* bench.tree(writers[index]!), head)).root
+            }
+            yield* expectTree(bench, head, expected)
+          }
+          nothingLost(base, writers, expected)
+        })
+    )
+  )
+
+  /** Writers that all have to do with `a` and with the name that a copy of content 1 at `a` would take. */
+  const aboutOneName = FastCheck.oneof(
+    FastCheck.tuple(FastCheck.constantFrom(1, 2, 3), FastCheck.integer({ min: 98, max: 103 })).map(
+      ([content, mtime]) =>
+        (tree: Tree) =>
+          put(tree, "a", file(content, { mtime }))
+    ),
+    FastCheck.constantFrom("a", takenName, `${takenName}/q`).map((key) => (tree: Tree) => put(tree, key, undefined)),
+    FastCheck.tuple(FastCheck.constantFrom(takenName, `${takenName}/q`), FastCheck.constantFrom(7, 8)).map(
+      ([key, content]) =>
+        (tree: Tree) =>
+          put(tree, key, file(content))
+    )
+  )
+
+  it.effect("give it too where somebody deletes, edits or makes what has the name that a conflict copy wants", () =>
+    holds(
+      25,
+      [
+        FastCheck.constantFrom(undefined, 1, 4),
+        // an earlier copy of that very content, a file of a user, a folder
+        FastCheck.constantFrom([takenName, 1] as const, [takenName, 7] as const, [`${takenName}/q`, 7] as const),
+        FastCheck.array(aboutOneName, { minLength: 1, maxLength: 3 }),
+        FastCheck.integer({ min: 98, max: 103 })
+      ],
+      (content, [name, taken], more, mtime) =>
+        Effect.gen(function* () {
+          const bench = workbench()
+          const base: Tree = new Map([
+            ...(content === undefined ? [] : [["a", file(content)] as const]),
+            [name, file(taken)],
+            ["z", file(9)]
+          ])
+          // content 1 loses the path to content 2, more often than not
+          const rivals = [put(base, "a", file(1, { mtime })), put(base, "a", file(2, { mtime: 102 }))]
+          const writers = [...more.map((change) => change(base)), ...rivals]
+          const root = yield* bench.tree(base)
+          const expected = merged(base, writers)
+          for (const order of sample(permutations([...writers.keys()]), 6)) {
             let head = root
             for (const index of order) {
               head = (yield* bench.threeWay(root, yield* bench.tree(writers[index]!), head)).root

@@ -100,9 +100,13 @@ export const merged = (base: Tree, writers: ReadonlyArray<Tree>): Map<string, No
     out.delete(key)
     copies.push([key, entry])
   }
+  // what any writer has as a folder or had there before is nobody's to give away, whoever deletes it meanwhile
+  const isTaken = (name: string) =>
+    base.has(name) || [...base.keys(), ...out.keys()].some((each) => each.startsWith(`${name}/`))
   for (const [key, entry] of copies) {
     for (let length = 8; ; length += 4) {
       const name = conflictName(key, entry, length)
+      if (isTaken(name)) continue
       const there = out.get(name)
       if (there !== undefined && contentOf(there) !== contentOf(entry)) continue
       out.set(name, best(there === undefined ? [entry] : [there, entry])!)

@@ -1,12 +1,13 @@
 import { spawnSync } from "node:child_process"
-import { cpSync, mkdirSync, mkdtempSync, rmSync, statSync, truncateSync } from "node:fs"
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as CryptoAuto from "../../src/layers/CryptoAuto.ts"
 import * as RegistryLmdb from "../../src/layers/RegistryLmdb.ts"
-import { entryOf, key } from "../support/registry.ts"
+import { dice, entryOf, key } from "../support/registry.ts"
 
 const folder = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "cairn-registry-"))),
@@ -63,6 +64,54 @@ describe("a registry file cut short", () => {
         )
         assert.deepStrictEqual(yield* revisions(directory), [round])
       }
+    }).pipe(Effect.provide(CryptoAuto.layer()))
+  )
+})
+
+describe("a registry file with a page that rotted", () => {
+  const pageSize = 4096
+
+  it.scopedLive("is an error that names it or answers as before, and never a crash", () =>
+    Effect.gen(function* () {
+      const { directory, entry } = yield* closed
+      const registryOf = RegistryLmdb.make({ directory })
+      let last = entry
+      for (let revision = 2n; revision < 12n; revision++) {
+        const next = entryOf(revision, "next")
+        yield* Effect.scoped(Effect.flatMap(registryOf, (registry) => registry.set(next, [last])))
+        last = next
+      }
+      const file = join(directory, "data.mdb")
+      const whole = readFileSync(file)
+      const roll = dice(7)
+      let told = 0
+      let tried = 0
+      for (let page = 2; page < whole.length / pageSize; page++) {
+        for (const [from, length] of [
+          [0, 64],
+          [24, 40],
+          [512, pageSize - 512],
+          [0, pageSize]
+        ] as const) {
+          const rotten = Buffer.from(whole)
+          for (let index = 0; index < length; index++) rotten[page * pageSize + from + index] = roll(256)
+          rmSync(join(directory, "lock.mdb"), { force: true })
+          writeFileSync(file, rotten)
+          const result = yield* Effect.either(revisions(directory))
+          tried++
+          if (Either.isRight(result)) {
+            assert.deepStrictEqual(result.right, [11n])
+            continue
+          }
+          told++
+          assert.include(["RegistryLmdbError", "RegistryError"], result.left._tag)
+          if (result.left._tag === "RegistryLmdbError") assert.match(result.left.message, /data\.mdb is damaged \(/)
+        }
+      }
+      assert.isAbove(told, 4)
+      assert.isAbove(tried, told)
+      writeFileSync(file, whole)
+      assert.deepStrictEqual(yield* revisions(directory), [11n])
     }).pipe(Effect.provide(CryptoAuto.layer()))
   )
 })

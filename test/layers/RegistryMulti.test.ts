@@ -265,6 +265,38 @@ describe("Registry: several, quorum", () => {
   )
 })
 
+describe("Registry: several, an entry that was only read", () => {
+  fact("is brought to as many backends as a write needs, over what they held, and is left alone where it is", () =>
+    Effect.gen(function* () {
+      const { registry, a, b, c, all } = yield* three("quorum:2")
+      for (const one of all) yield* one.give(base)
+      yield* a.give(mine)
+      const entries = yield* registry.entries(key)
+      assert.deepStrictEqual(entries.map(shown), [shown(mine), shown(base)])
+      assert.strictEqual(outcome(yield* registry.confirm!(entries[0]!, entries)), "Stored")
+      assert.deepStrictEqual([yield* a.holds, yield* b.holds, yield* c.holds], [shown(mine), shown(mine), shown(mine)])
+      yield* c.give(base)
+      assert.strictEqual(outcome(yield* registry.confirm!(mine, [mine, base])), "Stored")
+      assert.strictEqual(yield* c.holds, shown(base), "two of three have it")
+    })
+  )
+
+  fact("is an error where too few can take it, and lost where a rival was first", () =>
+    Effect.gen(function* () {
+      const { registry, a, b, c } = yield* three("quorum:2")
+      yield* a.give(mine)
+      b.isUp(false)
+      c.isUp(false)
+      assert.strictEqual((yield* Effect.flip(registry.confirm!(mine, [mine]))).reason, "Unreached")
+      b.isUp(true)
+      c.isUp(true)
+      yield* b.give(rival)
+      yield* c.give(rival)
+      assert.strictEqual(outcome(yield* registry.confirm!(mine, [mine])), `Lost to ${shown(rival)}`)
+    })
+  )
+})
+
 describe("Registry: several, any", () => {
   fact("one backend is enough to write, all are needed to read", () =>
     Effect.gen(function* () {

@@ -166,6 +166,27 @@ describe("Registry: claims and their projection", () => {
     })
   )
 
+  it.scoped("of a claim or projection that somebody made huge no more than an entry's length is read", () =>
+    Effect.gen(function* () {
+      const { objects } = yield* setUp
+      yield* objects.put(claim(3n), new Uint8Array(3_000_000).fill(0x5c))
+      yield* objects.put(projection, new Uint8Array(3_000_000).fill(0x5c))
+      let most = 0
+      const counting: ObjectStore.Service = {
+        ...objects,
+        get: (path, range) =>
+          Effect.tap(objects.get(path, range), (bytes) =>
+            Effect.sync(() => {
+              most = Math.max(most, bytes.length)
+            })
+          )
+      }
+      const registry = yield* RegistryObjectStore.make(counting).pipe(Effect.provide(CryptoAuto.layer()))
+      assert.strictEqual((yield* Effect.flip(registry.entries(key))).reason, "Corrupt")
+      assert.isAtMost(most, 1024)
+    })
+  )
+
   it.scoped("an entry that the reference wrote alone is the current one, and claims begin above it", () =>
     Effect.gen(function* () {
       const objects = yield* ObjectStoreMemory.make()
