@@ -17,7 +17,12 @@ export const blobOf = (text: string) => {
   return { bytes, hash: Hash.unsafeFromBytes(blake3(bytes)) }
 }
 
-export const suite = <E = never>(name: string, layer: Layer.Layer<BlobStore | ObjectStore, E>) =>
+/** `packed` leaves out what holds only where every blob is an object of its own. */
+export const suite = <E = never>(
+  name: string,
+  layer: Layer.Layer<BlobStore | ObjectStore, E>,
+  { packed = false }: { readonly packed?: boolean } = {}
+) =>
   describe(`a blob store (${name})`, () => {
     const fact = <F>(text: string, effect: Effect.Effect<void, F, BlobStore | ObjectStore>) =>
       it.scopedLive(text, () => Effect.provide(effect, layer))
@@ -113,6 +118,53 @@ export const suite = <E = never>(name: string, layer: Layer.Layer<BlobStore | Ob
       })
     )
 
+    fact(
+      "lists, gives and forgets what is behind a barrier, and puts anew what was removed",
+      Effect.gen(function* () {
+        const blobs = yield* BlobStore
+        const put = Array.from({ length: 20 }, (_, i) => blobOf(`barrier ${i} ${"z".repeat(i * 40)}`))
+        yield* Effect.forEach(put, ({ bytes, hash }) => blobs.put(hash, bytes), { concurrency: 8, discard: true })
+        yield* blobs.sync
+        yield* blobs.sync
+        for (const { bytes, hash } of put) {
+          assert.isTrue(yield* blobs.has(hash))
+          assert.deepStrictEqual(yield* blobs.get(hash), bytes)
+        }
+        assert.deepStrictEqual(yield* listed(blobs), put.map(({ hash }) => Hash.toHex(hash)).toSorted())
+        for (const { hash } of put.slice(0, 10)) yield* blobs.remove(hash)
+        assert.isFalse(yield* blobs.has(put[3]!.hash))
+        assert.strictEqual((yield* Effect.flip(blobs.get(put[3]!.hash))).reason, "Missing")
+        assert.deepStrictEqual(
+          yield* listed(blobs),
+          put
+            .slice(10)
+            .map(({ hash }) => Hash.toHex(hash))
+            .toSorted()
+        )
+        yield* blobs.put(put[3]!.hash, put[3]!.bytes)
+        yield* blobs.sync
+        assert.deepStrictEqual(yield* blobs.get(put[3]!.hash), put[3]!.bytes)
+      })
+    )
+
+    fact(
+      "keeps its own copy of what was put",
+      Effect.gen(function* () {
+        const blobs = yield* BlobStore
+        const bytes = hello.bytes.slice()
+        const hash = Hash.unsafeFromBytes(hello.hash.slice())
+        yield* blobs.put(hash, bytes)
+        bytes.fill(0)
+        hash.fill(0)
+        const got = yield* blobs.get(hello.hash)
+        got.fill(0)
+        assert.deepStrictEqual(yield* blobs.get(hello.hash), hello.bytes)
+        yield* blobs.sync
+        assert.deepStrictEqual(yield* blobs.get(hello.hash), hello.bytes)
+      })
+    )
+
+    if (packed) return
     fact(
       "writes nothing but the blob, at its path",
       Effect.gen(function* () {

@@ -1,0 +1,160 @@
+/**
+ * Packs that are in the store but not in the index: of other machines, of writers that died, of the reference, or of
+ * everybody when the index was lost.
+ */
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import * as Bytes from "../../schema/Bytes.ts"
+import * as Hash from "../../schema/Hash.ts"
+import * as Pack from "../../schema/Pack.ts"
+import * as PackCatalogue from "../../schema/PackCatalogue.ts"
+import type { Primitives } from "../../schema/Primitives.ts"
+import * as StorePath from "../../schema/StorePath.ts"
+import type { ObjectStoreError, Service as Objects } from "../../services/ObjectStore.ts"
+import type { Service as Index, PackIndexError } from "../../services/PackIndex.ts"
+
+/** Where catalogues lie. */
+export const folder = "packs/"
+
+/** The path of the catalogue whose bytes have this hash. */
+export const cataloguePath = (hash: Hash.Hash) => folder + Hash.toHex(hash)
+
+// entered at a time, so that memory is bounded
+const mostMembers = 65_536
+// read at a time where the blobs of a foreign pack are hashed
+const windowLength = 8 << 20
+const objectsInFlight = 4
+
+const orNothing = <A, R>(effect: Effect.Effect<A, ObjectStoreError, R>) =>
+  Effect.catchIf(
+    Effect.map(effect, (found): A | undefined => found),
+    // nothing is lost: what is not there, or cannot be read, holds nothing that could be entered; it is told of
+    (error) => error.reason === "NotFound" || error.reason === "Unreadable",
+    () => Effect.succeed(undefined)
+  )
+
+/** Looks for packs; `aside` is told of those that cannot be used. */
+export const make = (options: {
+  readonly objects: Objects
+  readonly index: Index
+  readonly primitives: Primitives
+  readonly aside: (object: Hash.Hash, problem: string) => void
+}) => {
+  const { aside, index, objects, primitives } = options
+  const packPath = (pack: Hash.Hash) => StorePath.blob(objects.features, pack)
+
+  const enter = (entries: ReadonlyArray<PackCatalogue.Entry>) =>
+    // whoever wrote them may not have come to its barrier: an index says only what is durable
+    entries.length === 0 ? Effect.void : Effect.zipRight(objects.sync, index.add(entries))
+
+  /** Whether all of the pack is there; seen through `size`, so that the next barrier covers it. */
+  const isWhole = Effect.fnUntraced(function* (pack: Hash.Hash, length: number) {
+    const size = yield* objects.size(packPath(pack))
+    if (size === length) return true
+    aside(pack, size === undefined ? "the pack is not there" : `the pack is torn: ${size} of ${length} bytes`)
+    return false
+  })
+
+  /** The packs of a catalogue that are new, and whether it holds any that could not be entered. */
+  const readCatalogue = Effect.fnUntraced(function* (name: Hash.Hash) {
+    const bytes = yield* orNothing(objects.get(cataloguePath(name)))
+    if (bytes === undefined) return { entries: [], isWhole: false }
+    const decoded = Bytes.equals(primitives.blake3(bytes), name)
+      ? PackCatalogue.decode(bytes)
+      : Either.left({ message: "its bytes are not the ones that were written" })
+    if (Either.isLeft(decoded)) {
+      aside(name, `the catalogue is damaged: ${decoded.left.message}`)
+      return { entries: [], isWhole: false }
+    }
+    yield* objects.size(cataloguePath(name))
+    const entries: Array<PackCatalogue.Entry> = []
+    let all = true
+    for (const entry of decoded.right) {
+      if (yield* index.holds(entry.pack)) continue
+      if (yield* isWhole(entry.pack, entry.length)) entries.push(entry)
+      else all = false
+    }
+    // a catalogue is entered like a pack without blobs, and not read again
+    if (all) entries.push({ pack: name, length: bytes.length, members: [] })
+    return { entries, isWhole: all }
+  })
+
+  /** Enters the packs of every catalogue that is not known; answers whether all of them could be. */
+  const catalogues: Effect.Effect<boolean, ObjectStoreError | PackIndexError> = Effect.suspend(() => {
+    let batch: Array<PackCatalogue.Entry> = []
+    let members = 0
+    let all = true
+    const flush = Effect.suspend(() => {
+      const entries = batch
+      batch = []
+      members = 0
+      return enter(entries)
+    })
+    return objects.list(folder).pipe(
+      Stream.filterMap((path) => Option.getRight(Hash.fromHex(path.slice(folder.length)))),
+      Stream.runForEach((name) =>
+        Effect.gen(function* () {
+          if (yield* index.holds(name)) return
+          const found = yield* readCatalogue(name)
+          all &&= found.isWhole
+          for (const entry of found.entries) {
+            batch.push(entry)
+            members += entry.members.length
+          }
+          if (members >= mostMembers) yield* flush
+        })
+      ),
+      Effect.zipRight(Effect.suspend(() => flush)),
+      Effect.map(() => all)
+    )
+  })
+
+  /** The members of a pack that nobody has a catalogue of, by the hashes of their bytes. */
+  const confirmed = Effect.fnUntraced(function* (pack: Hash.Hash, header: Pack.Pack) {
+    const members: Array<Pack.Placed> = []
+    for (let from = 0; from < header.members.length; ) {
+      const first = header.members[from]!
+      let to = from + 1
+      const endOf = (member: Pack.Member) => member.offset + member.length
+      while (to < header.members.length && endOf(header.members[to]!) - first.offset <= windowLength) to++
+      const length = endOf(header.members[to - 1]!) - first.offset
+      const bytes = yield* orNothing(objects.get(packPath(pack), { offset: first.offset, length }))
+      for (const member of header.members.slice(from, to)) {
+        const at = member.offset - first.offset
+        const hash = primitives.blake3((bytes ?? new Uint8Array(0)).subarray(at, at + member.length))
+        // the start of a hash is no proof: only what hashes to it is the blob
+        const isIts = bytes !== undefined && Bytes.equals(hash.subarray(0, Pack.prefixLength), member.prefix)
+        if (isIts) members.push({ hash, offset: member.offset, length: member.length })
+        else aside(pack, `a blob of the pack is damaged, at ${member.offset}`)
+      }
+      from = to
+    }
+    return members
+  })
+
+  const searchOne = Effect.fnUntraced(function* (name: Hash.Hash) {
+    const head = yield* orNothing(objects.get(packPath(name), { offset: 0, length: Pack.headLength }))
+    if (head === undefined || !Pack.isPack(head) || (yield* index.holds(name))) return
+    const count = Pack.decodeCount(head)
+    if (Either.isLeft(count)) return
+    const header = yield* orNothing(objects.get(packPath(name), { offset: 0, length: Pack.headerLength(count.right) }))
+    const pack = header === undefined ? undefined : Pack.decode(header)
+    // a blob that only looks like one
+    if (pack === undefined || Either.isLeft(pack)) return aside(name, "the pack's header is damaged")
+    if (!(yield* isWhole(name, pack.right.length))) return
+    const members = yield* confirmed(name, pack.right)
+    yield* enter([{ pack: name, length: pack.right.length, members }])
+  })
+
+  /** Looks at every object that could be a pack. */
+  const search: Effect.Effect<void, ObjectStoreError | PackIndexError> = objects.list("blob3/").pipe(
+    Stream.filterMap((path) => Option.flatten(Either.getRight(StorePath.hashOfBlob(objects.features, path)))),
+    Stream.mapEffect(searchOne, { concurrency: objectsInFlight }),
+    Stream.runDrain,
+    Effect.zipRight(index.markSearched)
+  )
+
+  return { catalogues, search }
+}
