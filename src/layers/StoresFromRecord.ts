@@ -4,13 +4,12 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
-import * as ExecutionStrategy from "effect/ExecutionStrategy"
-import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import type * as BlobStore from "../services/BlobStore.ts"
 import type * as ObjectStore from "../services/ObjectStore.ts"
 import { type Service, Stores, UnknownStore } from "../services/Stores.ts"
+import { openOnce } from "./internal/openOnce.ts"
 
 /** One opened store: its blobs, and its objects if it has paths. @since 0.1.0 @category models */
 export interface Opened {
@@ -34,25 +33,14 @@ export const make = (record: Readonly<Record<string, Open>>): Effect.Effect<Serv
     const names = Object.keys(record)
     const slots = new Map(
       Object.entries(record).map(([name, open]) => {
-        const turn = Effect.unsafeMakeSemaphore(1)
-        let opened: Opened | undefined
-        const first = Effect.uninterruptibleMask((restore) =>
-          Effect.gen(function* () {
-            const own = yield* Scope.fork(scope, ExecutionStrategy.sequential)
-            opened = yield* restore(Scope.extend(open, own)).pipe(
-              Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Scope.close(own, exit))),
-              Effect.mapError(
-                (error) =>
-                  new UnknownStore({ reason: "NotOpened", store: name, detail: `not opened: ${error.message}` })
-              )
-            )
-            return opened
-          })
+        const once = openOnce(
+          scope,
+          Effect.mapError(
+            open,
+            (error) => new UnknownStore({ reason: "NotOpened", store: name, detail: `not opened: ${error.message}` })
+          )
         )
-        return [
-          name,
-          turn.withPermits(1)(Effect.suspend(() => (opened === undefined ? first : Effect.succeed(opened))))
-        ] as const
+        return [name, once] as const
       })
     )
 
