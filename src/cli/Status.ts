@@ -5,16 +5,23 @@
  */
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
 import * as Head from "../programs/Head.ts"
 import * as Vault from "../programs/Vault.ts"
 import * as Bytes from "../schema/Bytes.ts"
 import * as Hash from "../schema/Hash.ts"
 import * as LocalPath from "../schema/LocalPath.ts"
 import * as TransparentNode from "../schema/TransparentNode.ts"
+import * as Approvals from "../services/Approvals.ts"
 import * as Crypto from "../services/Crypto.ts"
+import * as HealthLog from "../services/HealthLog.ts"
 import * as Keyring from "../services/Keyring.ts"
 import * as LocalTree from "../services/LocalTree.ts"
+import * as Staging from "../services/Staging.ts"
 import * as VaultState from "../services/VaultState.ts"
+import * as Approve from "./Approve.ts"
+import * as AutomationLive from "./AutomationLive.ts"
+import * as AutomationVoice from "./AutomationVoice.ts"
 import * as Console from "./Console.ts"
 import { exitCode, ofError } from "./ExitCode.ts"
 import * as Live from "./Live.ts"
@@ -31,11 +38,13 @@ const device = Effect.fnUntraced(function* (voice: Console.Voice) {
   const { blake3, chacha20, ed25519, zstd } = implementation
   const notes = [...implementation.notes, ...tree.capabilities.notes, ...(yield* Live.registryNotes)]
   const registry = yield* Live.registryName
+  const configuration = yield* Live.configuration
   const publicKey = Either.isRight(keys) ? Bytes.toHex(keys.right.publicKey) : undefined
   const rows: ReadonlyArray<readonly [string, string]> = [
     ["device", publicKey ?? "no keys yet"],
     ...(Either.isRight(keys) ? [["recipient", keys.right.recipient] as const] : []),
     ["recovery phrase", recovery === undefined ? "none" : recovery.did],
+    ...(configuration === undefined ? [] : [["configuration", configuration] as const]),
     ["keys", Live.home.config],
     ["store", `${Live.home.data}/store`],
     ["registry", registry],
@@ -52,6 +61,7 @@ const device = Effect.fnUntraced(function* (voice: Console.Voice) {
       ...(recovery === undefined ? {} : { recovery: recovery.did }),
       store: `${Live.home.data}/store`,
       registry,
+      ...(configuration === undefined ? {} : { configuration }),
       cryptography: { blake3, ed25519, chacha20, zstd },
       notes
     },
@@ -62,8 +72,22 @@ const device = Effect.fnUntraced(function* (voice: Console.Voice) {
 const time = (millis: number | undefined) =>
   millis === undefined ? {} : { publishedAt: new Date(millis).toISOString() }
 
+/** A line that is in the record before it. */
+const people = (voice: Console.Voice, text: string) => (voice.json ? Effect.void : Console.data(text))
+
+const describeTodo = (todo: VaultState.Todo): string =>
+  todo._tag === "Mirror"
+    ? `the copy of a published node in ${todo.store}`
+    : todo._tag === "Copy"
+      ? `a whole copy of the vault in ${todo.store}`
+      : "the recovery entry"
+
 const vaultStatus = Effect.fnUntraced(function* (voice: Console.Voice, name: string) {
   const state = yield* VaultState.VaultState
+  const staging = yield* Staging.Staging
+  const approvals = yield* Approvals.Approvals
+  const todos = yield* state.todos(name)
+  const staged = yield* staging.staged(name)
   const vault = yield* Vault.open(name)
   const head = yield* Head.newest(vault)
   const publishedAt = head === undefined ? undefined : TransparentNode.publishedAt(head.node)
@@ -78,12 +102,22 @@ const vaultStatus = Effect.fnUntraced(function* (voice: Console.Voice, name: str
       name,
       id: Bytes.toHex(vault.id),
       ...(head === undefined ? {} : { revision: Number(head.entry.revision), snapshot: Hash.toHex(head.hash) }),
-      ...time(publishedAt)
+      ...time(publishedAt),
+      ...(todos.length === 0 ? {} : { todos: todos.length })
     },
     `\n${name}: ${newest}`
   )
+  if (todos.length > 0)
+    yield* Console.emit(
+      voice,
+      { type: "check", name: `vault ${name}`, status: "warning", detail: todos.map(describeTodo).join("; ") },
+      `  still to be done: ${todos.map(describeTodo).join("; ")} (the next backup tries again)`
+    )
   for (const { folder, path } of yield* state.sources(name)) {
     const record = yield* state.record(name, folder)
+    const announced = (yield* state.intents(name, folder)).length
+    const waiting = staged.find((one) => one.folder === folder && one.scannedAt > (record?.scannedAt ?? 0))
+    const approval = yield* approvals.pending(name, folder)
     yield* Console.emit(
       voice,
       {
@@ -99,10 +133,24 @@ const vaultStatus = Effect.fnUntraced(function* (voice: Console.Voice, name: str
               files: record.files,
               bytes: record.bytes,
               ...(record.conflicts === undefined ? {} : { conflicts: record.conflicts })
-            })
+            }),
+        ...(waiting === undefined ? {} : { stagedAt: new Date(waiting.scannedAt).toISOString() }),
+        ...(announced === 0 ? {} : { announced })
       },
       `  ${LocalPath.display(folder)}/  from ${LocalPath.display(path)}: ${record === undefined ? "never backed up" : `${Console.count(record.files, "file")}, ${Console.size(record.bytes)}, last backed up ${Console.localTime(record.scannedAt)}`}`
     )
+    if (waiting !== undefined)
+      yield* people(
+        voice,
+        `    ingested ${Console.localTime(waiting.scannedAt)} and not published yet: ${Console.count(waiting.files, "file")}, ${Console.size(waiting.bytes)}`
+      )
+    if (announced > 0) yield* people(voice, "    a publication was begun; the next backup finds out what became of it")
+    if (approval !== undefined)
+      yield* Console.emit(
+        voice,
+        Approve.record(approval, "pending"),
+        `    waits for \`cairn approve ${name}:${LocalPath.display(folder)}\`: ${Approve.describe(approval)}`
+      )
     for (const copy of record?.conflicts ?? [])
       yield* Console.emit(
         voice,
@@ -111,6 +159,18 @@ const vaultStatus = Effect.fnUntraced(function* (voice: Console.Voice, name: str
       )
   }
 })
+
+const automations = Effect.fnUntraced(function* (voice: Console.Voice) {
+  const log = yield* HealthLog.HealthLog
+  for (const [index, health] of (yield* log.all).entries()) {
+    const text = AutomationVoice.lines(health).join("\n")
+    yield* Console.emit(voice, AutomationVoice.record(health), index === 0 ? `\n${text}` : text)
+  }
+})
+
+const services = Layer.mergeAll(AutomationLive.approvals, AutomationLive.healthLog, AutomationLive.staging).pipe(
+  Layer.provideMerge(Live.layer)
+)
 
 /** @since 0.1.0 @category verbs */
 export const verb = Verb.make({
@@ -136,7 +196,8 @@ export const verb = Verb.make({
         yield* Console.complain(shown.left.message)
         if (common.json) yield* Console.json({ type: "vault", name, problem: shown.left.message })
       }
+      yield* automations(common)
       yield* RecoveryHint.tell
       return code
-    }).pipe(Effect.provide(Live.layer))
+    }).pipe(Effect.provide(services))
 })

@@ -9,6 +9,7 @@ import * as Mending from "../fs5/Mending.ts"
 import * as NodeCache from "../fs5/NodeCache.ts"
 import * as Pipeline from "../fs5/Pipeline.ts"
 import type { TreeError } from "../fs5/TreeError.ts"
+import type * as TreeReader from "../fs5/TreeReader.ts"
 import * as Bytes from "../schema/Bytes.ts"
 import * as Hash from "../schema/Hash.ts"
 import * as LocalPath from "../schema/LocalPath.ts"
@@ -18,8 +19,10 @@ import * as Crypto from "../services/Crypto.ts"
 import * as LocalTree from "../services/LocalTree.ts"
 import * as Progress from "../services/Progress.ts"
 import * as VaultState from "../services/VaultState.ts"
+import * as Brake from "./Brake.ts"
 import * as Folder from "./Folder.ts"
 import * as Publish from "./Publish.ts"
+import * as Reseal from "./Reseal.ts"
 import * as Salvage from "./Salvage.ts"
 import * as Scan from "./Scan.ts"
 import * as Vault from "./Vault.ts"
@@ -56,6 +59,8 @@ export interface Options {
   readonly own?: ReadonlyArray<string>
   /** Read every file again, whether or not it looks changed, and replace the blobs of them that are damaged in the store. */
   readonly reread?: boolean
+  /** What deletes or rewrites much waits for a person; without it, nothing does. */
+  readonly brake?: Brake.Options
 }
 
 /** What a backup of one source came to. @since 0.1.0 @category models */
@@ -147,19 +152,25 @@ export const saveMapping = Effect.fn("Backup.saveMapping")(function* (
 /** How often a source is read anew because another run of it was faster. */
 const rescans = 3
 
+/** What a source is now, beside its last acknowledged scan. @since 0.1.0 @category models */
+export interface Seen {
+  readonly base: TreeReader.Root | undefined
+  readonly scan: Scan.Scan
+}
+
 /**
- * Reads one source and makes the change since its last acknowledged scan part of the vault's head.
+ * Reads one source and keeps its content and its tree in the vault's store; nothing is published.
  *
  * @since 0.1.0
  * @category programs
  */
-export const backup = Effect.fn("Backup.backup")(function* (
+export const ingest = Effect.fn("Backup.ingest")(function* (
   vault: Vault.Vault,
   mapping: VaultState.SourceMapping,
   options: Options = {}
 ) {
   const progress = yield* Progress.Progress
-  const { reread = false, ...scanning } = options
+  const { brake, reread = false, ...scanning } = options
   const state = yield* VaultState.VaultState
   const read = (pipeline: Pipeline.Pipeline, previous: Scan.Options["previous"]) =>
     Scan.scan(pipeline, {
@@ -193,13 +204,30 @@ export const backup = Effect.fn("Backup.backup")(function* (
         )
     const now = yield* state.record(vault.name, mapping.folder)
     const isStale = now?.node !== record?.node || now?.scannedAt !== record?.scannedAt
-    return { base, scan, isStale }
+    return { base, files: record?.files ?? 0, scan, isStale }
   })
   let seen = yield* look
   // another run of this source had its own scan acknowledged meanwhile: which of the two is the older nobody knows, and an
   // older one, acknowledged last, would be taken for what the head has of this source
   for (let again = 0; seen.isStale && again < rescans; again++) seen = yield* look
-  const { base, scan } = seen
+  const { base, files, scan } = seen
+  if (brake !== undefined && base !== undefined) yield* Brake.check(vault, mapping, { root: base, files }, scan, brake)
+  return { base, scan } satisfies Seen
+})
+
+/**
+ * Reads one source and makes the change since its last acknowledged scan part of the vault's head.
+ *
+ * @since 0.1.0
+ * @category programs
+ */
+export const backup = Effect.fn("Backup.backup")(function* (
+  vault: Vault.Vault,
+  mapping: VaultState.SourceMapping,
+  options: Options = {}
+) {
+  const progress = yield* Progress.Progress
+  const { base, scan } = yield* ingest(vault, mapping, options)
   yield* progress.phase("publishing")
   const published = yield* Publish.publish(vault, {
     folder: mapping.folder,
@@ -209,6 +237,13 @@ export const backup = Effect.fn("Backup.backup")(function* (
     files: scan.files,
     bytes: scan.bytes
   })
+  // nothing is lost where this fails: what waits is of an older base then, and approving it runs this again
+  if (options.brake !== undefined) yield* Effect.ignore(options.brake.approvals.remove(vault.name, mapping.folder))
+  // somebody who was made a recipient may read what was published before, too; nothing is lost where this fails: it is
+  // published, and the next backup asks again
+  yield* Effect.ignore(
+    Effect.if(Reseal.isNeeded(vault), { onTrue: () => Reseal.reseal(vault), onFalse: () => Effect.void })
+  )
   const result: Result = { mapping, scan, published }
   return result
 })
@@ -226,16 +261,15 @@ export const preview = Effect.fn("Backup.preview")(function* (
 ) {
   const { primitives, randomBytes } = yield* Crypto.Crypto
   const state = yield* VaultState.VaultState
-  const blobs = yield* BlobStore.BlobStore
+  const known = (yield* state.keys(name)) !== undefined
+  const vault = known ? yield* Vault.open(name) : undefined
   const discarding: BlobStore.Service = {
-    ...blobs,
+    ...(vault?.blobs ?? (yield* BlobStore.BlobStore)),
     has: () => Effect.succeed(false),
     put: () => Effect.void,
     remove: () => Effect.void,
     sync: Effect.void
   }
-  const known = (yield* state.keys(name)) !== undefined
-  const vault = known ? yield* Vault.open(name) : undefined
   if (known) yield* refuseCollision(name, mapping)
   const context =
     vault?.context ??
