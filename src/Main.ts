@@ -41,15 +41,20 @@ const program: Effect.Effect<number> = Effect.gen(function* () {
   return yield* loaded.verb.run(rest)
 })
 
+const isService =
+  verb !== undefined && Verbs.find(verb)?.isService === true && rest.every((word) => word.startsWith("-"))
+
 // a termination signal arrives as the same interruption as Ctrl-C: which one it was is noted before
-let interruptedBy: number = exitCode.interrupted
+let interruptedBy: number = isService ? exitCode.done : exitCode.interrupted
 process.once("SIGTERM", () => {
-  interruptedBy = exitCode.terminated
+  if (!isService) interruptedBy = exitCode.terminated
 })
 
 const ended = Effect.catchAllCause(program, (cause) =>
   Cause.isInterruptedOnly(cause) ? Effect.failCause(cause) : Ending.bug(voice, cause)
-).pipe(Effect.onInterrupt(() => Ending.interrupted(voice, interruptedBy)))
+).pipe(
+  Effect.onInterrupt(() => (isService ? Ending.done(voice, exitCode.done) : Ending.interrupted(voice, interruptedBy)))
+)
 
 const teardown: Runtime.Teardown = (exit, onExit) => {
   if (Exit.isSuccess(exit)) return onExit(typeof exit.value === "number" ? exit.value : exitCode.done)

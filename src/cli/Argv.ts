@@ -5,6 +5,7 @@
  */
 import * as Data from "effect/Data"
 import * as Either from "effect/Either"
+import { nearest } from "../schema/Spelling.ts"
 
 /** The command line is not one that Cairn takes. @since 0.1.0 @category errors */
 export class Usage extends Data.TaggedError("Usage")<{ readonly problem: string }> {
@@ -21,24 +22,7 @@ export interface Flag {
   readonly repeats: boolean
 }
 
-const distance = (a: string, b: string): number => {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++)
-      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)))
-    row = next
-  }
-  return row[b.length]!
-}
-
-/** The known word nearest to a mistyped one, if any is near. @since 0.1.0 @category combinators */
-export const nearest = (word: string, known: ReadonlyArray<string>): string | undefined => {
-  const [best] = known
-    .map((candidate) => ({ candidate, away: distance(word.toLowerCase(), candidate.toLowerCase()) }))
-    .sort((a, b) => a.away - b.away)
-  return best !== undefined && best.away <= Math.max(1, Math.floor(word.length / 3)) ? best.candidate : undefined
-}
+export { nearest }
 
 /** The first word that is no option, which names the verb, and the words without it. @since 0.1.0 @category combinators */
 export const splitVerb = (

@@ -13,6 +13,8 @@ import { exitCode, ofError } from "./ExitCode.ts"
 export interface Tagged {
   readonly _tag: string
   readonly message: string
+  /** What is told to people in place of the message, each on a line of its own. */
+  readonly lines?: ReadonlyArray<string>
 }
 
 /** The run failed, and its error was told already. @since 0.1.0 @category models */
@@ -40,7 +42,10 @@ export const told = (voice: Voice, { error }: Told): Effect.Effect<number> => en
 
 /** Tells the failure, once, and ends with its code. @since 0.1.0 @category endings */
 export const failed = (voice: Voice, error: Tagged): Effect.Effect<number> =>
-  Effect.zipRight(Console.complain(error.message), end(voice, ofError(error), error))
+  Effect.zipRight(
+    Effect.forEach(error.lines ?? [error.message], Console.complain, { discard: true }),
+    end(voice, ofError(error), error)
+  )
 
 /** The end of a run that was told to stop by the signal that `code` stands for. @since 0.1.0 @category endings */
 export const interrupted = (voice: Voice, code: number): Effect.Effect<number> => {

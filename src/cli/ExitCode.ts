@@ -56,6 +56,14 @@ const byReason: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   KeyringError: { Missing: exitCode.notFound, Damaged: exitCode.damage, Unavailable: exitCode.failed },
   VaultStateError: { Damaged: exitCode.damage },
   RegistryUnusable: { BadSetting: exitCode.usage, Damaged: exitCode.damage },
+  ConfigFileError: {
+    Missing: exitCode.usage,
+    Unreadable: exitCode.failed,
+    Unwritable: exitCode.failed,
+    Busy: exitCode.contention
+  },
+  UnknownStore: { NotConfigured: exitCode.notFound, NotObjects: exitCode.usage, NotOpened: exitCode.unreachable },
+  VaultSettingsError: { Store: exitCode.unreachable, Identity: exitCode.denied },
   GaveUp: { Left: exitCode.interrupted },
   NoSuchSnapshot: { Ambiguous: exitCode.usage }
 }
@@ -65,16 +73,24 @@ const byTag: Readonly<Record<string, number>> = {
   NoSuchSnapshot: exitCode.notFound,
   NoSuchPath: exitCode.notFound,
   NoSources: exitCode.notFound,
+  NothingPending: exitCode.notFound,
   Usage: exitCode.usage,
   FormatError: exitCode.usage,
   SourceCollision: exitCode.usage,
   ReadOnlyVault: exitCode.usage,
+  ConfigInvalid: exitCode.usage,
+  EditRefused: exitCode.usage,
+  NoSuchTable: exitCode.notFound,
+  StillUsed: exitCode.usage,
   InputNeeded: exitCode.inputNeeded,
+  ApprovalNeeded: exitCode.inputNeeded,
   IdentityUnusable: exitCode.denied,
+  SecretUnavailable: exitCode.denied,
   NothingPublished: exitCode.denied,
   StoreAbsent: exitCode.unreachable,
   NothingReadable: exitCode.damage,
-  PublishContended: exitCode.contention
+  PublishContended: exitCode.contention,
+  TaskCancelled: exitCode.interrupted
 }
 
 /** The code for a tagged error. @since 0.1.0 @category conversions */

@@ -9,17 +9,19 @@ import { chmod } from "node:fs/promises"
 import { basename, dirname, join, resolve } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as BlobStoreObjects from "../layers/BlobStoreObjects.ts"
 import * as CryptoAuto from "../layers/CryptoAuto.ts"
 import * as KeyringObjectStore from "../layers/KeyringObjectStore.ts"
 import * as LocalTreeNode from "../layers/LocalTreeNode.ts"
 import * as ObjectStoreFs from "../layers/ObjectStoreFs.ts"
-import * as SealerInline from "../layers/SealerInline.ts"
+import * as SealerWorkers from "../layers/SealerWorkers.ts"
 import * as VaultStateObjectStore from "../layers/VaultStateObjectStore.ts"
 import * as Envelope from "../services/Envelope.ts"
 import * as ObjectStore from "../services/ObjectStore.ts"
 import * as Registry from "../services/Registry.ts"
+import * as VaultSettings from "../services/VaultSettings.ts"
 import * as Argv from "./Argv.ts"
+import * as ConfigChoice from "./ConfigChoice.ts"
+import * as EmbeddedStore from "./EmbeddedStore.ts"
 import * as Home from "./Home.ts"
 import * as Installation from "./Installation.ts"
 
@@ -40,10 +42,9 @@ const real = (path: string): string => {
   }
 }
 
-/** Whether the local path is one of Cairn's own folders or in one. @since 0.1.0 @category guards */
-export const isOwn = (path: string): boolean => {
+const isWithin = (folders: ReadonlyArray<string>, path: string): boolean => {
   const asked = real(resolve(path))
-  return own.some((folder) => asked === real(folder) || asked.startsWith(`${real(folder)}/`))
+  return folders.some((folder) => asked === real(folder) || asked.startsWith(`${real(folder)}/`))
 }
 
 const privateObjects = (directory: string) => ObjectStoreFs.make({ directory, private: true })
@@ -78,10 +79,18 @@ const objects = Layer.scoped(
   ObjectStoreFs.make({ directory: join(home.data, "store"), name: "local", private: true })
 )
 
-const keyring = Layer.unwrapScoped(Effect.map(privateObjects(join(home.config, "keys")), KeyringObjectStore.layer))
-const state = Layer.unwrapScoped(Effect.map(privateObjects(join(home.data, "vaults")), VaultStateObjectStore.layer))
+const blobs = EmbeddedStore.layer({
+  data: privateObjects(home.data),
+  index: join(home.data, "index"),
+  setting: process.env.CAIRN_STORE
+})
 
-const cryptography = Layer.mapError(CryptoAuto.layerConfig, (error) =>
+const keyring = Layer.unwrapScoped(Effect.map(privateObjects(join(home.config, "keys")), KeyringObjectStore.layer))
+const records = privateObjects(join(home.data, "vaults"))
+const state = Layer.unwrapScoped(Effect.map(records, VaultStateObjectStore.layer))
+
+/** The fastest cryptography of this machine, or what CAIRN_CRYPTO asks for. @since 0.1.0 @category layers */
+export const cryptography = Layer.mapError(CryptoAuto.layerConfig, (error) =>
   error._tag === "CryptoUnavailable"
     ? error
     : new Argv.Usage({ problem: `CAIRN_CRYPTO is "${process.env.CAIRN_CRYPTO}"; it can be "auto" or "portable"` })
@@ -103,8 +112,10 @@ const envelope = Layer.effect(
 const kind = Effect.scoped(Effect.flatMap(privateObjects(home.data), Installation.chosen))
 
 /** The kind and place of the registry, for people. @since 0.1.0 @category accessors */
-export const registryName = Effect.map(kind, (chosen) => {
-  switch (chosen) {
+export const registryName = Effect.gen(function* () {
+  // that of a configuration is called so, this device's own `local`
+  if ((yield* Registry.Registry).name === "default") return "[registry.default] of the configuration"
+  switch (yield* kind) {
     case "lmdb":
       return `LMDB in ${join(home.data, "registry")}`
     case "files":
@@ -114,17 +125,38 @@ export const registryName = Effect.map(kind, (chosen) => {
   }
 })
 
+/** The configuration file that this run goes by, if there is one. @since 0.1.0 @category accessors */
+export const configuration = Effect.map(ConfigChoice.Choice, ({ option }) => {
+  const { file, isThere } = ConfigChoice.chosen(option, process.env, home)
+  return isThere ? file : undefined
+})
+
 /** Why the registry is made of files, where it is. @since 0.1.0 @category accessors */
 export const registryNotes = Effect.flatMap(kind, (chosen) =>
   chosen === "files" ? Effect.map(Installation.lmdbProblem, (problem) => [problem]) : Effect.succeed([])
 )
 
+/** The layers that a configuration has a say in, as they are without one. */
+const embedded = Layer.mergeAll(keyring, state, registry)
+
+const configured = Layer.unwrapEffect(
+  Effect.gen(function* () {
+    const { isQuiet, option } = yield* ConfigChoice.Choice
+    const { file, isNamed, isThere } = ConfigChoice.chosen(option, process.env, home)
+    if (!isThere && !isNamed) return embedded
+    const config = yield* loaded(() => import("./LiveConfig.ts"))
+    return config.layer(yield* config.load(file, isQuiet), { home, keyring, registry, records })
+  })
+)
+
 /** Everything that a verb asks for. @since 0.1.0 @category layers */
-export const layer = Layer.mergeAll(
-  keyring,
-  state,
-  registry,
-  BlobStoreObjects.layer,
-  SealerInline.layer,
-  LocalTreeNode.layer
-).pipe(Layer.provideMerge(Layer.mergeAll(objects, envelope, cryptography)))
+export const layer = Layer.mergeAll(configured, SealerWorkers.layerConfig, LocalTreeNode.layer).pipe(
+  Layer.provideMerge(blobs),
+  Layer.provideMerge(Layer.mergeAll(objects, envelope, cryptography))
+)
+
+/** Cairn's own folders, those of the configuration among them. @since 0.1.0 @category accessors */
+export const ownFolders = Effect.map(VaultSettings.VaultSettings, (settings) => {
+  const folders = [...own, ...settings.own]
+  return { own: folders, isOwn: (path: string) => isWithin(folders, path) }
+})

@@ -3,44 +3,20 @@
  *
  * @since 0.1.0
  */
-import { readdir, readFile } from "node:fs/promises"
+import { readdir } from "node:fs/promises"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Redacted from "effect/Redacted"
-import * as BlobStoreObjects from "../layers/BlobStoreObjects.ts"
+import * as BlobStorePacked from "../layers/BlobStorePacked.ts"
+import { identities } from "../layers/IdentityFile.ts"
 import * as ObjectStoreFs from "../layers/ObjectStoreFs.ts"
+import * as PackIndexMemory from "../layers/PackIndexMemory.ts"
 import * as RegistryObjectStore from "../layers/RegistryObjectStore.ts"
 import * as Peer from "../programs/Peer.ts"
 import * as PublicKey from "../schema/PublicKey.ts"
 import * as VaultId from "../schema/VaultId.ts"
 import * as Crypto from "../services/Crypto.ts"
 import * as VaultState from "../services/VaultState.ts"
-
-/** An identity file cannot be used; what is in it is never told. @since 0.1.0 @category errors */
-export class IdentityUnusable extends Data.TaggedError("IdentityUnusable")<{
-  readonly file: string
-  readonly detail: string
-}> {
-  override get message() {
-    return `identity file ${this.file}: ${this.detail}`
-  }
-}
-
-/** The age identities of a file: one a line, comments begin with `#`. @since 0.1.0 @category programs */
-export const identities = Effect.fnUntraced(function* (file: string) {
-  const text = yield* Effect.tryPromise({
-    try: () => readFile(file, "utf8"),
-    catch: (cause) =>
-      new IdentityUnusable({ file, detail: cause instanceof Error ? cause.message : "it cannot be read" })
-  })
-  const found = text
-    .split(/\r?\n/)
-    .map((line) => line.trim())
-    .filter((line) => line.startsWith("AGE-SECRET-KEY-"))
-  if (found.length === 0) return yield* new IdentityUnusable({ file, detail: "it holds no age identity" })
-  return found.map((line) => Redacted.make(line))
-})
 
 /** The folder of an attached vault is not there. @since 0.1.0 @category errors */
 export class StoreAbsent extends Data.TaggedError("StoreAbsent")<{ readonly folder: string; readonly detail: string }> {
@@ -63,7 +39,7 @@ const open = Effect.fnUntraced(function* (name: string, peer: VaultState.Peer, a
     publicKey: Either.getOrThrow(PublicKey.fromHex(peer.device)),
     vaultId: Either.getOrThrow(VaultId.fromHex(peer.vaultId)),
     registry: yield* RegistryObjectStore.make(objects, { name }),
-    blobs: BlobStoreObjects.fromObjects(objects, primitives),
+    blobs: yield* BlobStorePacked.make({ objects, index: yield* PackIndexMemory.make(), primitives }),
     identities: yield* identities(peer.identity),
     atLeast
   })

@@ -6,11 +6,14 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import * as TaskProgress from "../programs/TaskProgress.ts"
 import * as LocalPath from "../schema/LocalPath.ts"
+import type * as TaskEvent from "../schema/TaskEvent.ts"
 import * as Progress from "../services/Progress.ts"
+import * as TaskEvents from "../services/TaskEvents.ts"
 import * as Console from "./Console.ts"
 
-const redrawEvery = 200
 const heartbeatEvery = 10_000
 
 const duration = (seconds: number): string =>
@@ -20,60 +23,48 @@ const duration = (seconds: number): string =>
       ? `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`
       : `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`
 
+/** The line that tells how far it is. @since 0.1.0 @category conversions */
+export const line = ({ bytes, current, files, phase, rate, totalBytes, totalFiles }: TaskEvent.Progress): string => {
+  const of = (done: string, all: string | undefined) => (all === undefined ? done : `${done} of ${all}`)
+  const left =
+    totalBytes !== undefined && rate > 0 && totalBytes > bytes ? `, ${duration((totalBytes - bytes) / rate)} left` : ""
+  return [
+    `${phase}: ${of(files.toLocaleString("en-US"), totalFiles?.toLocaleString("en-US"))} files`,
+    of(Console.size(bytes), totalBytes === undefined ? undefined : Console.size(totalBytes)),
+    `${Console.size(rate)}/s${left}${current === undefined ? "" : `  ${LocalPath.display(current)}`}`
+  ].join(", ")
+}
+
+/** Shows progress on standard error, as its kind allows; what is drawn goes away with the scope. @since 0.1.0 @category output */
+export const show = (
+  voice: Console.Voice
+): Effect.Effect<(progress: TaskEvent.Progress) => Effect.Effect<void>, never, Scope.Scope> =>
+  voice.quiet || voice.json
+    ? Effect.succeed(() => Effect.void)
+    : Effect.gen(function* () {
+        yield* Effect.addFinalizer(() => Console.draw(undefined))
+        if (process.stderr.isTTY === true)
+          return (progress: TaskEvent.Progress) =>
+            Console.draw(line(progress).slice(0, (process.stderr.columns ?? 80) - 1))
+        let told = yield* Clock.currentTimeMillis
+        return (progress: TaskEvent.Progress) =>
+          Effect.flatMap(Clock.currentTimeMillis, (now) => {
+            if (now - told < heartbeatEvery) return Effect.void
+            told = now
+            return Console.tell(line(progress))
+          })
+      })
+
 /** Reports on standard error, as its kind allows. @since 0.1.0 @category layers */
 export const layer = (voice: Console.Voice): Layer.Layer<Progress.Progress> =>
   voice.quiet || voice.json
     ? Progress.layerSilent
-    : Layer.scoped(
-        Progress.Progress,
-        Effect.gen(function* () {
-          const terminal = process.stderr.isTTY === true
-          const every = terminal ? redrawEvery : heartbeatEvery
-          let name = ""
-          let total: { readonly files?: number; readonly bytes?: number } = {}
-          let files = 0
-          let bytes = 0
-          let began = yield* Clock.currentTimeMillis
-          let drawn = began
-
-          const line = (now: number, current: string | undefined) => {
-            const seconds = Math.max((now - began) / 1000, 0.001)
-            const rate = bytes / seconds
-            const left =
-              total.bytes !== undefined && rate > 0 && total.bytes > bytes
-                ? `, ${duration((total.bytes - bytes) / rate)} left`
-                : ""
-            const of = (done: string, all: string | undefined) => (all === undefined ? done : `${done} of ${all}`)
-            return [
-              `${name}: ${of(files.toLocaleString("en-US"), total.files?.toLocaleString("en-US"))} files`,
-              `${of(Console.size(bytes), total.bytes === undefined ? undefined : Console.size(total.bytes))}`,
-              `${Console.size(Math.round(rate))}/s${left}${current === undefined ? "" : `  ${LocalPath.display(current)}`}`
-            ].join(", ")
-          }
-          const clear = Console.draw(undefined)
-          yield* Effect.addFinalizer(() => clear)
-          return {
-            phase: (next, totals) =>
-              Effect.gen(function* () {
-                yield* clear
-                began = yield* Clock.currentTimeMillis
-                name = next
-                total = totals ?? {}
-                files = 0
-                bytes = 0
-              }),
-            step: (step) =>
-              Effect.gen(function* () {
-                files += step.files ?? 0
-                bytes += step.bytes ?? 0
-                const now = yield* Clock.currentTimeMillis
-                if (now - drawn < every) return
-                drawn = now
-                const text = line(now, step.current)
-                if (!terminal) return yield* Console.tell(text)
-                const width = (process.stderr.columns ?? 80) - 1
-                yield* Console.draw(text.slice(0, width))
-              })
-          }
-        })
+    : Layer.provide(
+        TaskProgress.layer,
+        Layer.scoped(
+          TaskEvents.TaskEvents,
+          Effect.map(show(voice), (draw) => ({
+            say: (said: TaskEvent.Said) => (said._tag === "Progress" ? draw(said) : Effect.void)
+          }))
+        )
       )

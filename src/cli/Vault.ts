@@ -1,5 +1,5 @@
 /**
- * `cairn vault add|list|repair|trust`
+ * `cairn vault add|list|show|repair|trust`
  *
  * @since 0.1.0
  */
@@ -17,6 +17,7 @@ import * as Hash from "../schema/Hash.ts"
 import * as PublicKey from "../schema/PublicKey.ts"
 import * as VaultId from "../schema/VaultId.ts"
 import * as VaultRef from "../schema/VaultRef.ts"
+import * as VaultSettings from "../services/VaultSettings.ts"
 import * as VaultState from "../services/VaultState.ts"
 import * as Argv from "./Argv.ts"
 import * as Console from "./Console.ts"
@@ -27,7 +28,7 @@ import * as ProgressTerminal from "./ProgressTerminal.ts"
 import * as Verb from "./Verb.ts"
 
 const config = {
-  words: Args.repeated(Verb.operand("add|list|repair|trust NAME")),
+  words: Args.repeated(Verb.operand("add|list|show|repair|trust NAME")),
   store: Options.text("store").pipe(
     Options.withDescription("add: the folder that holds the vault's blobs and registry"),
     Options.optional
@@ -116,6 +117,17 @@ const add = Effect.fnUntraced(function* (
   )
 })
 
+/** What counts for the vault, all defaults filled in. */
+const show = Effect.fnUntraced(function* (name: string, voice: Console.Voice) {
+  const state = yield* VaultState.VaultState
+  const settings = yield* VaultSettings.VaultSettings
+  const known = [...(yield* state.vaults), ...settings.names]
+  if (!known.includes(name)) return yield* new Vault.NoSuchVault({ vault: name, known })
+  // a chunk of this very program that cannot be loaded is a broken installation
+  const tables = yield* Effect.promise(() => import("./ConfigTables.ts"))
+  yield* tables.showVault(name, voice)
+})
+
 const repair = Effect.fnUntraced(function* (name: string, dryRun: boolean, voice: Console.Voice) {
   if (dryRun)
     return yield* usage(
@@ -164,24 +176,28 @@ const trust = Effect.fnUntraced(function* (name: string, common: Verb.Common, dr
 export const verb = Verb.make({
   name: "vault",
   description:
-    "Vaults themselves: vault list · vault add NAME … (attach another device's, read-only) · vault repair NAME: · vault trust NAME:",
+    "Vaults themselves: vault list · vault show NAME (as configured) · vault add NAME … (attach another device's, read-only) · vault repair NAME: · vault trust NAME:",
   config,
   handler: ({ dryRun, words, ...given }, common) =>
     Effect.gen(function* () {
       const [action, word, ...rest] = words
-      const actions = ["add", "list", "repair", "trust"]
+      const actions = ["add", "list", "show", "repair", "trust"]
       if (action === undefined || !actions.includes(action)) {
         const near = action === undefined ? undefined : Argv.nearest(action, actions)
         return yield* usage(
           action === undefined
-            ? "vault takes add, list, repair or trust"
+            ? "vault takes add, list, show, repair or trust"
             : `unknown: vault ${action}${near === undefined ? "" : `: did you mean ${near}?`}`
         )
       }
       if (rest.length > 0) return yield* usage(`vault ${action} takes one name, not also ${rest.join(" ")}`)
       if (action === "list") {
         const state = yield* VaultState.VaultState
-        for (const name of yield* state.vaults) yield* Console.emit(common, { type: "vault", name }, `${name}:`)
+        const here = yield* state.vaults
+        for (const name of here) yield* Console.emit(common, { type: "vault", name }, `${name}:`)
+        const { names } = yield* VaultSettings.VaultSettings
+        for (const name of names.filter((one) => !here.includes(one)))
+          yield* Console.emit(common, { type: "vault", name }, `${name}:  configured, nothing kept yet`)
         for (const [name, peer] of yield* state.peers)
           yield* Console.emit(
             common,
@@ -192,7 +208,8 @@ export const verb = Verb.make({
       }
       if (word === undefined) return yield* usage(`vault ${action} needs the vault's name`)
       const name = yield* nameOf(word)
-      if (action === "add") yield* add(name, { ...given, dryRun }, common)
+      if (action === "show") yield* show(name, common)
+      else if (action === "add") yield* add(name, { ...given, dryRun }, common)
       else if (action === "repair") yield* repair(name, dryRun, common)
       else yield* trust(name, common, dryRun)
       return exitCode.done

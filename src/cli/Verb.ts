@@ -18,6 +18,7 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Argv from "./Argv.ts"
+import * as ConfigChoice from "./ConfigChoice.ts"
 import * as Console from "./Console.ts"
 import * as Ending from "./Ending.ts"
 import * as Manual from "./Manual.ts"
@@ -32,7 +33,11 @@ export const common = {
   ),
   verbose: Options.boolean("verbose").pipe(Options.withAlias("v"), Options.withDescription("say more")),
   yes: Options.boolean("yes").pipe(Options.withAlias("y"), Options.withDescription("answer questions with yes")),
-  noInput: Options.boolean("no-input").pipe(Options.withDescription("never ask, even on a terminal"))
+  noInput: Options.boolean("no-input").pipe(Options.withDescription("never ask, even on a terminal")),
+  config: Options.text("config").pipe(
+    Options.withDescription("the configuration file, in place of CAIRN_CONFIG and the user's own"),
+    Options.optional
+  )
 }
 
 /** For verbs that change something. @since 0.1.0 @category options */
@@ -105,6 +110,10 @@ export const make = <const Config extends Command.Command.Config, E extends Endi
   const command = Command.make(`cairn ${options.name}`, { own: options.config, common }, (parsed) =>
     Effect.gen(function* () {
       code = yield* options.handler(parsed.own, parsed.common).pipe(
+        Effect.provideService(ConfigChoice.Choice, {
+          option: Option.getOrUndefined(parsed.common.config),
+          isQuiet: parsed.common.quiet
+        }),
         Effect.flatMap((answered) =>
           typeof answered === "number" ? Ending.done(parsed.common, answered) : Ending.told(parsed.common, answered)
         ),

@@ -13,6 +13,8 @@ interface Listed {
   readonly does: string
   /** What its first word can be, for a verb that has several things to do. */
   readonly actions?: ReadonlyArray<string>
+  /** Without a word it runs until it is told to stop: a signal is its ordinary end. */
+  readonly isService?: boolean
   readonly load: () => Promise<{ readonly verb: Verb }>
 }
 
@@ -37,12 +39,61 @@ const verbs: Readonly<Record<string, Listed>> = {
   log: { usage: "log VAULT:", does: "the snapshots of a vault", load: () => import("./Log.ts") },
   verify: { usage: "verify [VAULT:]", does: "read and check everything", load: () => import("./Verify.ts") },
   vault: {
-    usage: "vault add|list|repair|trust NAME",
-    actions: ["add", "list", "repair", "trust"],
+    usage: "vault add|list|show|repair|trust NAME",
+    actions: ["add", "list", "show", "repair", "trust"],
     does: "attach another device's vault, or mend one",
     load: () => import("./Vault.ts")
   },
+  store: {
+    usage: "store add|list|show|remove|test NAME",
+    actions: ["add", "list", "show", "remove", "test"],
+    does: "places for blobs",
+    load: () => import("./Store.ts")
+  },
+  source: {
+    usage: "source add|list|show|remove NAME",
+    actions: ["add", "list", "show", "remove"],
+    does: "files and folders of this device",
+    load: () => import("./Source.ts")
+  },
+  key: {
+    usage: "key add|list|show|remove NAME",
+    actions: ["add", "list", "show", "remove"],
+    does: "who may read",
+    load: () => import("./Key.ts")
+  },
+  config: {
+    usage: "config check|show|schema",
+    actions: ["check", "show", "schema"],
+    does: "the configuration file",
+    load: () => import("./Config.ts")
+  },
+  approve: {
+    usage: "approve [VAULT:FOLDER]",
+    does: "agree to a change that deletes or rewrites much",
+    load: () => import("./Approve.ts")
+  },
+  watch: {
+    usage: "watch [VAULT:]",
+    does: "back up saved sources whenever they change",
+    load: () => import("./Watch.ts")
+  },
+  doctor: { usage: "doctor", does: "what is wrong here, and what to do", load: () => import("./Doctor.ts") },
   status: { usage: "status", does: "this device, its vaults and sources", load: () => import("./Status.ts") },
+  serve: {
+    usage: "serve [token add|list|remove NAME]",
+    does: "a relay, at which devices can meet",
+    actions: ["token"],
+    load: () => import("./Serve.ts")
+  },
+  run: { usage: "run TASK", does: "a task of the configuration", load: () => import("./Run.ts") },
+  daemon: {
+    usage: "daemon [start|stop|install…]",
+    does: "run tasks in the background",
+    actions: ["start", "stop", "status", "install", "uninstall"],
+    isService: true,
+    load: () => import("./Daemon.ts")
+  },
   completions: {
     usage: "completions bash|zsh|fish",
     does: "the script that completes words in a shell",

@@ -102,8 +102,17 @@ export const make = Effect.fnUntraced(function* (objects: ObjectStore.Service) {
   const recordsOf = (folder: string) => `records/${id(folder)}/`
   // one object for each revision, the highest counts: a run that is slow to save never hides a later one's
   const record = (folder: string, revision: bigint) => `${recordsOf(folder)}${String(revision).padStart(20, "0")}.json`
-  const todo = (what: VaultState.Todo) =>
-    `todo/${what._tag === "Mirror" ? `mirror-${id(what.store)}-${what.node}` : "recovery-entry"}.json`
+  const todoName = (what: VaultState.Todo): string => {
+    switch (what._tag) {
+      case "Mirror":
+        return `mirror-${id(what.store)}-${what.node}`
+      case "RecoveryEntry":
+        return "recovery-entry"
+      case "Copy":
+        return `copy-${id(what.store)}`
+    }
+  }
+  const todo = (what: VaultState.Todo) => `todo/${todoName(what)}.json`
   const intent = (folder: string, node: string) => `intents/${id(folder)}/${node}.json`
 
   /** The names under which there is a `file`. */

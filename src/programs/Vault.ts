@@ -23,6 +23,7 @@ import * as Crypto from "../services/Crypto.ts"
 import * as Envelope from "../services/Envelope.ts"
 import * as Keyring from "../services/Keyring.ts"
 import * as Registry from "../services/Registry.ts"
+import * as VaultSettings from "../services/VaultSettings.ts"
 import * as VaultState from "../services/VaultState.ts"
 
 /** This device has no vault of that name. @since 0.1.0 @category errors */
@@ -85,6 +86,8 @@ export interface Vault extends Readable {
   readonly recipients: ReadonlyArray<string>
   /** Further stores that get a copy of each published node, and nothing else (docs/format/node.md §1.6). */
   readonly metaTargets: ReadonlyArray<BlobStore.Service>
+  /** Stores behind `blobs` that each hold all of the vault; what one lacks is copied to it. */
+  readonly stores?: ReadonlyArray<BlobStore.Service>
 }
 
 /** What opening a vault needs. @since 0.1.0 @category models */
@@ -100,11 +103,13 @@ const fromKeys = Effect.fnUntraced(function* (name: string, device: Keyring.Devi
   const { primitives } = yield* Crypto.Crypto
   const envelope = yield* Envelope.Envelope
   const keyring = yield* Keyring.Keyring
-  const blobs = yield* BlobStore.BlobStore
   const registry = yield* Registry.Registry
+  const settings = yield* (yield* VaultSettings.VaultSettings).settings(name)
+  const blobs = settings.blobs ?? (yield* BlobStore.BlobStore)
+  const identities = [device.identity, ...settings.identities]
   const locked = (reason: VaultLocked["reason"], detail: string) => new VaultLocked({ vault: name, reason, detail })
 
-  const plain = yield* Effect.mapError(envelope.open([device.identity], sealed), (error) =>
+  const plain = yield* Effect.mapError(envelope.open(identities, sealed), (error) =>
     locked(error.reason === "NotForUs" ? "WrongKey" : "Damaged", error.message)
   )
   const node = yield* Effect.mapError(TransparentNode.decode(plain), (error) => locked("Damaged", error.message))
@@ -121,10 +126,13 @@ const fromKeys = Effect.fnUntraced(function* (name: string, device: Keyring.Devi
     recoverySecret: secret,
     device,
     streamKey: { _tag: "Vault", publicKey: device.publicKey, vaultId: id },
-    recipients: recovery === undefined ? [device.recipient] : [device.recipient, recovery.recipient],
-    identities: [device.identity],
+    recipients: [
+      ...new Set([device.recipient, ...(recovery === undefined ? [] : [recovery.recipient]), ...settings.recipients])
+    ],
+    identities,
     blobs,
-    metaTargets: [],
+    metaTargets: settings.metaTargets,
+    stores: settings.stores,
     registry,
     primitives,
     pipeline: Pipeline.make({ primitives, blobs, context, cache: NodeCache.make() })
@@ -165,7 +173,8 @@ export const ensure = Effect.fn("Vault.ensure")(function* (name: string) {
     recovery: yield* crypto.randomBytes(32)
   })
   const node = TransparentNode.make({ root: Hash.zero, context, history: [] })
-  const sealed = yield* envelope.seal([device.recipient], TransparentNode.encode(node))
+  const { keyRecipient = device.recipient } = yield* (yield* VaultSettings.VaultSettings).settings(name)
+  const sealed = yield* envelope.seal([keyRecipient], TransparentNode.encode(node))
   yield* state.createKeys(name, sealed)
   // whoever came second uses what the first made
   const kept = yield* state.keys(name)

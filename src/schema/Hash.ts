@@ -26,7 +26,7 @@ export const fromBytes = (bytes: Uint8Array): Either.Either<Hash, FormatError> =
       )
 
 /** For bytes that are a hash by construction; throws on any other length. @since 0.1.0 @category constructors */
-export const unsafeFromBytes = (bytes: Uint8Array): Hash => Either.getOrThrow(fromBytes(bytes))
+export const unsafeFromBytes = (bytes: Uint8Array): Hash => (is(bytes) ? bytes : Either.getOrThrow(fromBytes(bytes)))
 
 /** The hash of 64 hex digits. @since 0.1.0 @category conversions */
 export const fromHex = (text: string): Either.Either<Hash, FormatError> =>

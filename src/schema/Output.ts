@@ -21,7 +21,7 @@ export const Source = Schema.Struct({
   vault: Schema.String,
   folder: Schema.String,
   path: Schema.String,
-  outcome: Schema.Literal("published", "unchanged", "dry-run"),
+  outcome: Schema.Literal("published", "unchanged", "dry-run", "ingested"),
   snapshot: optional(Schema.String),
   revision: optional(Schema.Number),
   files: Schema.Number,
@@ -40,6 +40,8 @@ export const Vault = Schema.Struct({
   revision: optional(Schema.Number),
   snapshot: optional(Schema.String),
   publishedAt: optional(Schema.String),
+  /** Steps after a publication that are still to be done. */
+  todos: optional(Schema.Number),
   problem: optional(Schema.String)
 })
 
@@ -54,7 +56,11 @@ export const SavedSource = Schema.Struct({
   files: optional(Schema.Number),
   bytes: optional(Schema.Number),
   /** Conflict copies that its last publication made. */
-  conflicts: optional(Schema.Array(Schema.String))
+  conflicts: optional(Schema.Array(Schema.String)),
+  /** When a scan was made that was not published yet. */
+  stagedAt: optional(Schema.String),
+  /** Publications that were begun, and of which it is not known yet what became of them. */
+  announced: optional(Schema.Number)
 })
 
 /** A file or folder in a snapshot. @since 0.1.0 @category models */
@@ -84,6 +90,8 @@ export const Device = Schema.Struct({
   recovery: optional(Schema.String),
   store: Schema.String,
   registry: Schema.String,
+  /** The configuration file, where there is one. */
+  configuration: optional(Schema.String),
   cryptography: Schema.Struct({
     blake3: Schema.String,
     ed25519: Schema.String,
@@ -100,8 +108,118 @@ export const Summary = Schema.Struct({
   counts: Schema.Record({ key: Schema.String, value: Schema.Number })
 })
 
+/** Something that runs by itself. Times are ISO 8601. @since 0.1.0 @category models */
+export const Automation = Schema.Struct({
+  type: Schema.Literal("automation"),
+  name: Schema.String,
+  vault: optional(Schema.String),
+  /** What starts it, for people. */
+  trigger: Schema.String,
+  state: Schema.Literal("waiting", "running", "detached", "paused"),
+  lastGoodAt: optional(Schema.String),
+  nextRunAt: optional(Schema.String),
+  /** Failures since the last good run. */
+  failures: Schema.Number,
+  restarts: Schema.Number,
+  lastError: optional(Schema.Struct({ at: Schema.String, tag: Schema.String, message: Schema.String })),
+  /** Things that the last good run left out. */
+  problems: optional(Schema.Number),
+  means: optional(Schema.String)
+})
+
+/** A change that waits for a person, or what became of it. @since 0.1.0 @category models */
+export const Approval = Schema.Struct({
+  type: Schema.Literal("approval"),
+  vault: Schema.String,
+  folder: Schema.String,
+  path: Schema.String,
+  reason: Schema.Literal("Emptied", "MassChange"),
+  outcome: Schema.Literal("pending", "approved", "denied"),
+  files: Schema.Number,
+  deleted: Schema.Number,
+  rewritten: Schema.Number,
+  moved: Schema.Number,
+  added: Schema.Number,
+  askedAt: Schema.String
+})
+
+/** One thing that was looked at, and what to do about it. @since 0.1.0 @category models */
+export const Check = Schema.Struct({
+  type: Schema.Literal("check"),
+  name: Schema.String,
+  status: Schema.Literal("good", "warning", "failed"),
+  detail: Schema.String,
+  advice: optional(Schema.String)
+})
+
+/** The daemon of this home. @since 0.1.0 @category models */
+export const Daemon = Schema.Struct({
+  type: Schema.Literal("daemon"),
+  version: Schema.String,
+  pid: Schema.Number,
+  startedAt: Schema.String,
+  /** The configuration file that it goes by, whether or not there is one. */
+  config: Schema.String,
+  data: Schema.String,
+  socket: Schema.String
+})
+
+/** A task of the daemon. @since 0.1.0 @category models */
+export const Task = Schema.Struct({
+  type: Schema.Literal("task"),
+  id: Schema.Number,
+  name: optional(Schema.String),
+  title: Schema.String,
+  state: Schema.Literal("queued", "running", "ended"),
+  queuedAt: Schema.String,
+  /** As a run of it would have ended. */
+  code: optional(Schema.Number),
+  error: optional(Schema.Struct({ tag: Schema.String, message: Schema.String }))
+})
+
 /** A text that is for people or for a shell as it stands. @since 0.1.0 @category models */
 export const Text = Schema.Struct({ type: Schema.Literal("text"), text: Schema.String })
+
+/** What is wrong with the configuration, or should be known of it; lines and columns from 1. @since 0.1.0 @category models */
+export const ConfigProblem = Schema.Struct({
+  type: Schema.Literal("config-problem"),
+  severity: Schema.Literal("error", "warning"),
+  file: Schema.String,
+  line: optional(Schema.Number),
+  column: optional(Schema.Number),
+  path: Schema.String,
+  problem: Schema.String
+})
+
+/** A table of the configuration, or all of it under the section "config"; secrets are left out. @since 0.1.0 @category models */
+export const ConfigTable = Schema.Struct({
+  type: Schema.Literal("config"),
+  file: Schema.String,
+  section: Schema.String,
+  name: optional(Schema.String),
+  table: Schema.Record({ key: Schema.String, value: Schema.Unknown }),
+  usedBy: optional(Schema.Array(Schema.String))
+})
+
+/** One promise of a store that was tried out. @since 0.1.0 @category models */
+export const StoreCheck = Schema.Struct({
+  type: Schema.Literal("store-check"),
+  store: Schema.String,
+  promised: Schema.String,
+  promise: Schema.String,
+  outcome: Schema.Literal("kept", "broken", "failed"),
+  detail: optional(Schema.String),
+  millis: Schema.Number
+})
+
+/** Whether a store that was tried out can be used so, and which promises speak against it. @since 0.1.0 @category models */
+export const StoreFitness = Schema.Struct({
+  type: Schema.Literal("store-fitness"),
+  store: Schema.String,
+  use: Schema.Literal("blobs", "packs", "registry"),
+  fit: Schema.Boolean,
+  lacking: Schema.Array(Schema.String)
+})
 
 /** The last line: how it ended, as the exit code says it. @since 0.1.0 @category models */
 export const Result = Schema.Struct({
@@ -111,7 +229,27 @@ export const Result = Schema.Struct({
 })
 
 /** Any line. @since 0.1.0 @category models */
-export const Line = Schema.Union(Problem, Source, Vault, SavedSource, Entry, Snapshot, Device, Summary, Text, Result)
+export const Line = Schema.Union(
+  Problem,
+  Source,
+  Vault,
+  SavedSource,
+  Entry,
+  Snapshot,
+  Device,
+  Summary,
+  Automation,
+  Approval,
+  Check,
+  Text,
+  ConfigProblem,
+  ConfigTable,
+  StoreCheck,
+  StoreFitness,
+  Daemon,
+  Task,
+  Result
+)
 
 /** @since 0.1.0 @category models */
 export type Line = typeof Line.Type

@@ -98,7 +98,9 @@ export const Todo = Schema.Union(
   /** The node, by its hash in hex, that was to be published at `revision` is not in the meta target `store` yet. */
   Schema.TaggedStruct("Mirror", { store: Schema.String, node: HashText, revision: Schema.BigInt }),
   /** The vault's recovery entry, which names this device, may not be written yet (docs/format/node.md §1.8). */
-  Schema.TaggedStruct("RecoveryEntry", {})
+  Schema.TaggedStruct("RecoveryEntry", {}),
+  /** The vault's store `store` does not hold all of it yet. */
+  Schema.TaggedStruct("Copy", { store: Schema.String })
 )
 
 /** @since 0.1.0 @category models */

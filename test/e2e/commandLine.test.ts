@@ -39,7 +39,17 @@ const operands: Readonly<Record<string, ReadonlyArray<string>>> = {
   log: ["docs:"],
   verify: ["docs:"],
   status: [],
+  approve: [],
+  watch: ["docs:"],
+  doctor: [],
   vault: ["list"],
+  store: ["list"],
+  source: ["list"],
+  key: ["list"],
+  config: ["check"],
+  run: ["nightly"],
+  daemon: ["status"],
+  serve: ["token", "list"],
   completions: ["bash"],
   man: []
 }

@@ -15,7 +15,10 @@ const begin = async (registry = "lmdb") => {
   const docs = Cairn.smallTree(place)
   const expectCode = (code: number, ...words: ReadonlyArray<string>) =>
     Cairn.expectCode(code, home, words, { cwd: place })
-  await Cairn.expectCode(0, home, ["backup", "docs", "docs:"], { cwd: place, env: { CAIRN_REGISTRY: registry } })
+  await Cairn.expectCode(0, home, ["backup", "docs", "docs:"], {
+    cwd: place,
+    env: { CAIRN_REGISTRY: registry, CAIRN_STORE: "plain" }
+  })
   return { place, home, docs, expectCode }
 }
 
