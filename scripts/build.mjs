@@ -1,6 +1,7 @@
 // Builds dist/: the bundled binary (Main.js and lazily loaded chunks) and dist/lib, the library with its types;
 // with --binary the first alone.
-// Runs at `npm install` and once more, by npm, at the first `npx cairn`: so it only ever adds or swaps whole files.
+// Runs at `npm install` and once more, by npm, at the first `npx cairn`: so it only ever adds or swaps whole files. Chunks
+// of earlier builds go a day after a build first did without them: a program that runs may still load one.
 import { spawnSync } from "node:child_process"
 import { createHash } from "node:crypto"
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
@@ -23,7 +24,11 @@ const swap = (path, contents) => {
 }
 
 const { outputFiles } = await esbuild.build({
-  entryPoints: ["src/Main.ts"],
+  entryPoints: [
+    { in: "src/Main.ts", out: "Main" },
+    // where the chunk that starts it looks for it
+    { in: "src/layers/internal/sealerWorker.ts", out: "chunks/internal/sealerWorker" }
+  ],
   outdir: "dist",
   bundle: true,
   splitting: true,
@@ -47,6 +52,28 @@ const { outputFiles } = await esbuild.build({
 })
 // chunks first, the entry that names them last
 for (const { path, contents } of [...outputFiles].reverse()) swap(path, Buffer.from(contents))
+
+const keptFor = 24 * 60 * 60 * 1000
+const record = "dist/.unused.json"
+const sweep = () => {
+  const now = Date.now()
+  const used = new Set(outputFiles.map(({ path }) => relative(".", path)))
+  const since = existsSync(record) ? JSON.parse(readFileSync(record, "utf8")) : {}
+  const unused = {}
+  for (const name of readdirSync("dist/chunks")) {
+    const path = join("dist/chunks", name)
+    if (!name.endsWith(".js") || used.has(path)) continue
+    if (now - (since[path] ?? now) > keptFor) rmSync(path, { force: true })
+    else unused[path] = since[path] ?? now
+  }
+  swap(record, Buffer.from(JSON.stringify(unused)))
+}
+try {
+  sweep()
+} catch {
+  // two builds at once, or a record that was cut short: the next build sweeps
+  rmSync(record, { force: true })
+}
 if (process.argv.includes("--binary")) process.exit(0)
 
 // The library: emitted beside, then swapped in file by file; its inputs' stamp saves the second run the work.

@@ -283,6 +283,21 @@ export interface EncodedLeaf {
 /** What an entry whose leaf was not compressed says to its reader (docs/format/fs5.md §6.2). @since 0.1.0 @category constants */
 export const skipMarker: TraversalContext = { leaf: { compression: { _tag: "Uncompressed" } } }
 
+/** The leaf that `blob`, made of `size` bytes under `context`, is (docs/format/fs5.md §3.1). @since 0.1.0 @category constructors */
+export const leafOf = (context: TraversalContext, size: bigint, blob: EncodedBlob): EncodedLeaf => ({
+  entry: {
+    content: {
+      structural: "leaf",
+      hash: blob.hash,
+      size,
+      ...(context.leaf !== undefined && { plaintextHash: blob.plaintextHash, storedBlocks: blob.blocks })
+    },
+    ...(blob.skipped && { childContext: skipMarker })
+  },
+  hash: blob.hash,
+  stored: blob.stored
+})
+
 /**
  * `plaintext` as a leaf under `context` (docs/format/fs5.md §3.1, §6.2).
  *
@@ -294,16 +309,6 @@ export const encodeLeaf = (
   context: TraversalContext,
   plaintext: Uint8Array
 ): Either.Either<EncodedLeaf, DamagedTree> =>
-  Either.map(encode(primitives, context.leaf, "leaf", context.keys, plaintext), (blob) => ({
-    entry: {
-      content: {
-        structural: "leaf",
-        hash: blob.hash,
-        size: BigInt(plaintext.length),
-        ...(context.leaf !== undefined && { plaintextHash: blob.plaintextHash, storedBlocks: blob.blocks })
-      },
-      ...(blob.skipped && { childContext: skipMarker })
-    },
-    hash: blob.hash,
-    stored: blob.stored
-  }))
+  Either.map(encode(primitives, context.leaf, "leaf", context.keys, plaintext), (blob) =>
+    leafOf(context, BigInt(plaintext.length), blob)
+  )

@@ -23,14 +23,15 @@ const firstHashed = minimumLength - 64
 /**
  * One file's chunker: the chunks are the same for any division of the input into reads.
  *
- * It holds the open chunk and nothing else. The chunks it answers are copies: buffers that were pushed may be reused.
+ * It holds a copy of the open chunk and nothing else. The chunks it answers are copies, and buffers that were pushed may be
+ * reused, unless they were given away.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Chunker {
-  /** The chunks that `bytes` completed. */
-  readonly push: (bytes: Uint8Array) => ReadonlyArray<Uint8Array>
+  /** The chunks that `bytes` completed; with `given`, those that lie wholly in `bytes` are views of it. */
+  readonly push: (bytes: Uint8Array, given?: boolean) => ReadonlyArray<Uint8Array>
   /** The rest, or nothing when the input ended at a cut. */
   readonly finish: () => Uint8Array | undefined
   /** How many bytes the open chunk has. */
@@ -88,7 +89,7 @@ const fromCut = (cut: Cut): Chunker => {
   }
 
   return {
-    push: (bytes) => {
+    push: (bytes, given = false) => {
       const chunks: Array<Uint8Array> = []
       let from = 0
       while (from < bytes.length) {
@@ -98,7 +99,7 @@ const fromCut = (cut: Cut): Chunker => {
           break
         }
         if (length === 0) {
-          chunks.push(bytes.slice(from, end))
+          chunks.push(given ? bytes.subarray(from, end) : bytes.slice(from, end))
         } else {
           keep(bytes.subarray(from, end))
           chunks.push(take())
@@ -119,6 +120,10 @@ const fromCut = (cut: Cut): Chunker => {
  * @category constructors
  */
 export const contentDefined = (scan: GearScan.Scan = GearScan.scan): Chunker => fromCut(gearCut(scan))
+
+/** Whether files under the strategy are cut by content. @since 0.1.0 @category guards */
+export const isContentDefined = (strategy: FileChunkingStrategy | undefined): boolean =>
+  strategy === undefined || strategy._tag === "DataCdc"
 
 /**
  * The chunker of a context's strategy, which is content-defined where it is absent; the parameters that `DataCdc` carries

@@ -163,14 +163,50 @@ const read = (chunk: PlacedChunk): Effect.Effect<Uint8Array, TreeError> =>
       )
   )
 
+/** Chunks that are read by one fiber, one after the other: so many bytes, or so many chunks. */
+const stretchBytes = 512n * 1024n
+const stretchLength = 16
+
+/** Stretches that are on their way at the same time: as many chunks as memory was promised for. */
+const stretchesInFlight = 4
+
+interface Stretch {
+  readonly chunks: ReadonlyArray<PlacedChunk>
+}
+
+/** Neighbours together; a chunk as long as a stretch is one by itself. */
+const stretches = (placed: Stream.Stream<PlacedChunk, TreeError>): Stream.Stream<Stretch, TreeError> =>
+  Stream.mapChunks(placed, (some) => {
+    const out: Array<Stretch> = []
+    let open: Array<PlacedChunk> = []
+    let bytes = 0n
+    for (const chunk of some) {
+      const { size } = chunk.entry.content
+      if (open.length > 0 && (bytes + size > stretchBytes || open.length >= stretchLength)) {
+        out.push({ chunks: open })
+        open = []
+        bytes = 0n
+      }
+      open.push(chunk)
+      bytes += size
+    }
+    if (open.length > 0) out.push({ chunks: open })
+    return Chunk.unsafeFromArray(out)
+  })
+
+const readStretch = ({ chunks }: Stretch): Effect.Effect<Chunk.Chunk<Uint8Array>, TreeError> =>
+  Effect.map(Effect.forEach(chunks, read), (pieces) =>
+    Chunk.unsafeFromArray(pieces.filter((bytes) => bytes.length > 0))
+  )
+
 /**
- * The bytes of a file entry in order, up to `readsInFlight` leaves ahead; exactly as many as the entry says.
+ * The bytes of a file entry in order, some leaves ahead; exactly as many as the entry says.
  *
  * @since 0.1.0
  * @category reading
  */
 export const exportFile = (pipeline: Pipeline, entry: NodeEntry): Stream.Stream<Uint8Array, TreeError> =>
-  Stream.filter(mapAhead(chunks(pipeline, entry), readsInFlight, read), (bytes) => bytes.length > 0)
+  Stream.flattenChunks(mapAhead(stretches(chunks(pipeline, entry)), stretchesInFlight, readStretch))
 
 /**
  * The part of a file that `range` names, cut off at the file's end; only the chunks that it touches are read.

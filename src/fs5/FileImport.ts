@@ -10,10 +10,12 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { NodeEntry, SemanticMeta } from "../schema/Node.ts"
 import * as TraversalContext from "../schema/TraversalContext.ts"
-import type { SealError, Service as Sealer } from "../services/Sealer.ts"
+import type { BlobStoreError } from "../services/BlobStore.ts"
+import type { SealError, SealedChunk, Service as Sealer } from "../services/Sealer.ts"
 import * as Chunker from "./Chunker.ts"
 import * as ChunkReuse from "./ChunkReuse.ts"
 import * as FileExport from "./FileExport.ts"
+import * as KnownChunks from "./KnownChunks.ts"
 import type { Pipeline } from "./Pipeline.ts"
 import type { KeyedEntry } from "./ReadableLayer.ts"
 import * as TreeBuilder from "./TreeBuilder.ts"
@@ -44,10 +46,14 @@ export interface Options {
   readonly previous?: ChunkReuse.PreviousFile
   /** Batches of about 1 MiB in flight; it never changes the entry. */
   readonly concurrency?: number
+  /** The buffers of the source are given away: nobody touches them afterwards, so that nothing has to be copied. */
+  readonly given?: boolean
+  /** Chunks that this run has stored already are not encoded again; not looked at under an override. */
+  readonly known?: KnownChunks.KnownChunks
 }
 
 /** The chunks of `source` in batches of about `batchLength` bytes; an empty source has none. */
-const batches = <E, R>(chunker: Chunker.Chunker, source: Stream.Stream<Uint8Array, E, R>) => {
+const batches = <E, R>(chunker: Chunker.Chunker, source: Stream.Stream<Uint8Array, E, R>, given: boolean) => {
   let open: Array<Uint8Array> = []
   let length = 0
   const take = (): ReadonlyArray<Uint8Array> => {
@@ -57,16 +63,15 @@ const batches = <E, R>(chunker: Chunker.Chunker, source: Stream.Stream<Uint8Arra
     return batch
   }
   const add = (chunks: ReadonlyArray<Uint8Array>) => {
-    const full: Array<ReadonlyArray<Uint8Array>> = []
     for (const chunk of chunks) {
       open.push(chunk)
       length += chunk.length
-      if (length >= batchLength) full.push(take())
     }
-    return full
+    // views of one buffer stay together: it may move to another thread as a whole
+    return length >= batchLength ? [take()] : []
   }
   const whole = Stream.mapEffect(source, (bytes) => {
-    const full = add(chunker.push(bytes))
+    const full = add(chunker.push(bytes, given))
     return chunker.pending() <= longestChunk
       ? Either.right(full)
       : Either.left(
@@ -85,32 +90,55 @@ const batches = <E, R>(chunker: Chunker.Chunker, source: Stream.Stream<Uint8Arra
   return Stream.mapConcat(Stream.concat(whole, rest), (full) => full)
 }
 
-/** Encodes and stores chunks; one after the other or several batches at once, their entries are the same. */
-const store = (pipeline: Pipeline, sealer: Sealer, chunks: ReadonlyArray<Uint8Array>) =>
-  Effect.flatMap(chunks.length === 0 ? Effect.succeed([]) : sealer.seal(pipeline.context, chunks), (sealed) =>
-    Effect.as(
-      Effect.forEach(sealed, (chunk) => pipeline.blobs.put(chunk.hash, chunk.stored), {
-        concurrency: requestsInFlight,
-        discard: true
-      }),
-      sealed.map((chunk): ChunkReuse.LeafEntry => chunk.entry)
-    )
+/** Runs `put` for all of `sealed`, several at a time, without a fiber for each. */
+const putAll = (pipeline: Pipeline, sealed: ReadonlyArray<SealedChunk>) => {
+  const put = (chunk: SealedChunk) => pipeline.blobs.put(chunk.hash, chunk.stored)
+  const length = Math.ceil(sealed.length / requestsInFlight)
+  const strands = Array.from({ length: Math.min(requestsInFlight, sealed.length) }, (_, at) =>
+    sealed.slice(at * length, (at + 1) * length)
   )
+  return Effect.forEach(strands, (strand) => Effect.forEach(strand, put, { discard: true }), {
+    concurrency: "unbounded",
+    discard: true
+  })
+}
+
+/** Encodes and stores chunks; one after the other or several batches at once, their entries are the same. */
+const store = (
+  pipeline: Pipeline,
+  sealer: Sealer,
+  chunks: ReadonlyArray<Uint8Array>,
+  known?: KnownChunks.KnownChunks
+): Effect.Effect<ReadonlyArray<ChunkReuse.LeafEntry>, SealError | BlobStoreError> =>
+  Effect.suspend(() => {
+    if (chunks.length === 0) return Effect.succeed([])
+    const asked = known === undefined ? undefined : KnownChunks.ask(known, pipeline.primitives, chunks)
+    const fresh = asked === undefined ? chunks : asked.fresh
+    if (asked !== undefined && fresh.length === 0) return Effect.succeed(KnownChunks.answer(asked, []))
+    return Effect.flatMap(sealer.seal(pipeline.context, fresh), (sealed) =>
+      Effect.map(putAll(pipeline, sealed), () => {
+        const entries = sealed.map((chunk): ChunkReuse.LeafEntry => chunk.entry)
+        return asked === undefined ? entries : KnownChunks.answer(asked, entries)
+      })
+    )
+  })
 
 const storeBatch = Effect.fnUntraced(function* (
   pipeline: Pipeline,
   sealer: Sealer,
   chunks: ReadonlyArray<Uint8Array>,
-  previous: ReadonlyArray<FileExport.PlacedChunk>
+  previous: ReadonlyArray<FileExport.PlacedChunk>,
+  known: KnownChunks.KnownChunks | undefined
 ) {
-  if (previous.length === 0) return yield* store(pipeline, sealer, chunks)
+  if (previous.length === 0) return yield* store(pipeline, sealer, chunks, known)
   const reused = yield* Effect.forEach(chunks, (chunk, at) => ChunkReuse.reuse(pipeline, chunk, previous[at]?.entry), {
     concurrency: requestsInFlight
   })
   const fresh = yield* store(
     pipeline,
     sealer,
-    chunks.filter((_, at) => reused[at] === undefined)
+    chunks.filter((_, at) => reused[at] === undefined),
+    known
   )
   let used = 0
   return reused.map((entry): ChunkReuse.LeafEntry => entry ?? fresh[used++]!)
@@ -166,9 +194,10 @@ const assemble = <E, R>(
     yield* Stream.runForEachChunk(kept, (entries) => place(Chunk.toReadonlyArray(entries)))
 
     const takePrevious = yield* ChunkReuse.portions(previous)
-    yield* batches(chunker, source).pipe(
+    const known = options.override === undefined ? options.known : undefined
+    yield* batches(chunker, source, options.given === true).pipe(
       Stream.mapEffect((chunks) => Effect.map(takePrevious(chunks.length), (before) => [chunks, before] as const)),
-      Stream.mapEffect(([chunks, before]) => storeBatch(pipeline, sealer, chunks, before), {
+      Stream.mapEffect(([chunks, before]) => storeBatch(pipeline, sealer, chunks, before, known), {
         concurrency: options.concurrency ?? defaultConcurrency
       }),
       Stream.runForEach(place)
@@ -182,7 +211,7 @@ const assemble = <E, R>(
  * Stores the bytes of `source` under the pipeline's context and answers the file's entry.
  *
  * Memory is bounded by `concurrency`, not by the file, unless its context asks for chunks that are long.
- * Buffers of the source may be reused as soon as the next one is asked for.
+ * Buffers of the source may be reused as soon as the next one is asked for, unless they are `given`.
  *
  * @since 0.1.0
  * @category writing
@@ -205,35 +234,57 @@ export const importFile = <E, R>(
 }
 
 /**
- * As `importFile` for a file whose bytes are in memory: the same entry, without the cost of a stream, which for a small file
- * is most of the work.
+ * As `importFile` for files whose bytes are in memory: the same entries, in their order. All chunks are sealed as one batch,
+ * and the bytes are given away with their buffers.
  *
  * @since 0.1.0
  * @category writing
  */
-export const importBytes = Effect.fnUntraced(function* (
+export const importAll = Effect.fnUntraced(function* (
   pipeline: Pipeline,
   sealer: Sealer,
-  bytes: Uint8Array,
-  options: Pick<Options, "override" | "semantic"> = {}
+  files: ReadonlyArray<Uint8Array>,
+  options: Pick<Options, "known" | "override"> = {}
 ) {
   const effective = pipeline.within(options.override)
+  const known = options.override === undefined ? options.known : undefined
   const chunker = yield* Chunker.make(effective.context.chunking)
-  const chunks = [...chunker.push(bytes)]
-  const last = chunker.finish()
-  if (last !== undefined) chunks.push(last)
-  const leaves = yield* store(effective, sealer, chunks.length === 0 ? [new Uint8Array(0)] : chunks)
-  if (leaves.length === 1) return leafEntry(leaves[0]!, options)
-  const builder = TreeBuilder.make(effective, { kind: "bytestream", mask: TreeBuilder.defaultMask })
-  let offset = 0n
-  yield* builder.pushAll(
-    leaves.map((leaf): KeyedEntry => {
-      const key = FileExport.chunkKey(offset)
-      offset += leaf.content.size
-      return [key, leaf]
-    })
-  )
-  return linkEntry(Option.getOrThrow(Option.fromNullable(yield* builder.finish)).link, options)
+  const isOneChunk = Chunker.isContentDefined(effective.context.chunking)
+    ? (bytes: Uint8Array) => bytes.length < Chunker.minimumLength
+    : () => false
+  const chunks: Array<Uint8Array> = []
+  /** Where in `chunks` each file ends. */
+  const ends: Array<number> = []
+  for (const bytes of files) {
+    const before = chunks.length
+    if (!isOneChunk(bytes)) {
+      for (const chunk of chunker.push(bytes, true)) chunks.push(chunk)
+      const last = chunker.finish()
+      if (last !== undefined) chunks.push(last)
+    }
+    if (chunks.length === before) chunks.push(bytes)
+    ends.push(chunks.length)
+  }
+  const leaves = yield* store(effective, sealer, chunks, known)
+  const entries: Array<NodeEntry> = []
+  let from = 0
+  for (const end of ends) {
+    if (end - from === 1) entries.push(leafEntry(leaves[from]!, options))
+    else {
+      const builder = TreeBuilder.make(effective, { kind: "bytestream", mask: TreeBuilder.defaultMask })
+      let offset = 0n
+      yield* builder.pushAll(
+        leaves.slice(from, end).map((leaf): KeyedEntry => {
+          const key = FileExport.chunkKey(offset)
+          offset += leaf.content.size
+          return [key, leaf]
+        })
+      )
+      entries.push(linkEntry(Option.getOrThrow(Option.fromNullable(yield* builder.finish)).link, options))
+    }
+    from = end
+  }
+  return entries
 })
 
 /** A file that is read from somewhere in its middle on. @since 0.1.0 @category models */

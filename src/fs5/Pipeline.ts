@@ -151,7 +151,8 @@ export const make = (options: Options): Pipeline => {
             })
           )
         }
-        const effective = TraversalContext.merge(context, entry.childContext ?? TraversalContext.empty)
+        const effective =
+          entry.childContext === undefined ? context : TraversalContext.merge(context, entry.childContext)
         return Effect.flatMap(load(content.hash), (stored) =>
           Either.filterOrLeft(
             BlobCodec.decodeLeaf(primitives, effective.leaf, effective.keys, content, stored),

@@ -9,7 +9,7 @@ import * as Bytes from "../schema/Bytes.ts"
 import * as Hash from "../schema/Hash.ts"
 import type { ContentRef, NodeEntry, NodeKind } from "../schema/Node.ts"
 import type { Pipeline } from "./Pipeline.ts"
-import type { ReadableLayer } from "./ReadableLayer.ts"
+import type { KeyedEntry, KeyRange, ReadableLayer } from "./ReadableLayer.ts"
 import { defaultMask } from "./TreeBuilder.ts"
 import type { TreeError } from "./TreeError.ts"
 import * as TreeReader from "./TreeReader.ts"
@@ -81,6 +81,18 @@ export const rootOf = (snapshot: Snapshot): TreeReader.Root => ({
   hash: snapshot.hash,
   ...(snapshot.plaintextHash !== undefined && { plaintextHash: snapshot.plaintextHash }),
   ...(snapshot.kind !== undefined && { kind: snapshot.kind })
+})
+
+/** The first entry in `range`, a tombstone too. @since 0.1.0 @category reading */
+export const first = Effect.fnUntraced(function* (
+  snapshot: Snapshot,
+  range?: KeyRange
+): Effect.fn.Return<KeyedEntry | undefined, TreeError> {
+  if (snapshot.isEmpty) return undefined
+  const { next } = TreeReader.batches(snapshot.pipeline, rootOf(snapshot), range)
+  let batch = yield* next
+  while (batch?.length === 0) batch = yield* next
+  return batch?.[0]
 })
 
 /** What the tree's nodes are; a namespace where an empty tree does not say. @since 0.1.0 @category reading */

@@ -9,58 +9,34 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Bytes from "../schema/Bytes.ts"
+import * as Batches from "./Batches.ts"
 import type { KeyedEntry } from "./ReadableLayer.ts"
 import { DamagedTree, type TreeError } from "./TreeError.ts"
 
-/** A place in a stream of entries; what is in memory is read without an effect. @since 0.1.0 @category models */
-export interface Cursor {
-  /** The next entry, if it is in memory. */
-  readonly peek: () => KeyedEntry | undefined
-  /** Goes past the entry that `peek` answers. */
-  readonly advance: () => void
-  /** Whether the stream has ended and everything from it was passed. */
-  readonly isDone: () => boolean
-  /** Fetches until `peek` answers an entry or `isDone`. Keys that do not ascend are a `DamagedTree`. */
-  readonly fill: Effect.Effect<void, TreeError>
+/** A place in a sequence of entries, whose failing to ascend is a `DamagedTree`. @since 0.1.0 @category models */
+export type Cursor = Batches.Cursor<KeyedEntry, TreeError>
+
+/** A cursor at the first entry of `batches`. @since 0.1.0 @category constructors */
+export const cursorOf = (batches: Batches.Batches<KeyedEntry, TreeError>): Cursor => {
+  let last: string | undefined
+  const check = (
+    batch: ReadonlyArray<KeyedEntry> | undefined
+  ): Effect.Effect<ReadonlyArray<KeyedEntry> | undefined, DamagedTree> => {
+    for (const [key] of batch ?? []) {
+      if (last !== undefined && Bytes.compareUtf8(last, key) >= 0) {
+        const detail = `entries are not in ascending order of their keys: ${JSON.stringify(key)} follows ${JSON.stringify(last)}`
+        return new DamagedTree({ reason: "Inconsistent", blob: "", detail })
+      }
+      last = key
+    }
+    return Effect.succeed(batch)
+  }
+  return Batches.cursor({ next: Effect.flatMap(batches.next, check) })
 }
 
 /** A cursor at the first entry of `stream`, which is never polled again once it has ended or failed. @since 0.1.0 @category constructors */
 export const cursor = (stream: Stream.Stream<KeyedEntry, TreeError>): Effect.Effect<Cursor, never, Scope.Scope> =>
-  Effect.map(Stream.toPull(stream), (pull) => {
-    let buffer: ReadonlyArray<KeyedEntry> = []
-    let at = 0
-    let ended = false
-    let last: string | undefined
-    const accept = (chunk: Chunk.Chunk<KeyedEntry>): Effect.Effect<void, DamagedTree> => {
-      buffer = Chunk.toReadonlyArray(chunk)
-      at = 0
-      for (const [key] of buffer) {
-        if (last !== undefined && Bytes.compareUtf8(last, key) >= 0) {
-          ended = true
-          buffer = []
-          const detail = `entries are not in ascending order of their keys: ${JSON.stringify(key)} follows ${JSON.stringify(last)}`
-          return new DamagedTree({ reason: "Inconsistent", blob: "", detail })
-        }
-        last = key
-      }
-      return Effect.void
-    }
-    const poll = Effect.matchEffect(pull, {
-      onFailure: (failure) => {
-        ended = true
-        return Option.match(failure, { onNone: () => Effect.void, onSome: Effect.fail })
-      },
-      onSuccess: accept
-    })
-    return {
-      peek: () => buffer[at],
-      advance: () => {
-        at++
-      },
-      isDone: () => ended && at >= buffer.length,
-      fill: Effect.whileLoop({ while: () => !ended && at >= buffer.length, body: () => poll, step: () => undefined })
-    }
-  })
+  Effect.map(Batches.fromStream(stream), cursorOf)
 
 const batch = 1024
 

@@ -3,12 +3,11 @@
  *
  * @since 0.1.0
  */
-import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
 import * as Bytes from "../schema/Bytes.ts"
 import type { NodeEntry } from "../schema/Node.ts"
+import * as Batches from "./Batches.ts"
 import { contextEquals, entryEquals } from "./EntryEquality.ts"
 import * as KeyOrder from "./KeyOrder.ts"
 import type { KeyRange } from "./ReadableLayer.ts"
@@ -93,62 +92,68 @@ const inOneBatch = 1024
  * @since 0.1.0
  * @category comparing
  */
+export const differences = (
+  before: Snapshot.Snapshot,
+  after: Snapshot.Snapshot,
+  range?: KeyRange
+): Batches.Batches<Difference, TreeError> => {
+  if (Bytes.equals(before.hash, after.hash)) return { next: Effect.succeed(undefined) }
+  const a = side(before, range)
+  const b = side(after, range)
+  let started = false
+
+  /** Compares what is in memory; answers the reading to be done next, or nothing at the end of both trees. */
+  const compare = (out: Array<Difference>): Effect.Effect<unknown, TreeError> | undefined => {
+    while (out.length < inOneBatch) {
+      const left = a.peek()
+      const right = b.peek()
+      if (left === undefined && right === undefined) return undefined
+      const order = left === undefined ? 1 : right === undefined ? -1 : Bytes.compareUtf8(left.key, right.key)
+      if (left !== undefined && right !== undefined && order === 0) {
+        if (left.level !== right.level) return left.level > right.level ? a.descend : b.descend
+        if (left.level >= 0) {
+          if (!sameSubtree(left, right)) return Effect.all([a.descend, b.descend], { concurrency: 2 })
+        } else {
+          const was = TreeReader.entryOf(left.within, left.entry)
+          const is = TreeReader.entryOf(right.within, right.entry)
+          if (!entryEquals(was, is)) out.push({ key: left.key, before: was, after: is })
+        }
+        a.advance()
+        b.advance()
+      } else if (left !== undefined && order < 0) {
+        // what begins at a smaller key cannot come later on the other side, so nothing equal is missed
+        if (left.level >= 0) return a.descend
+        out.push({ key: left.key, before: TreeReader.entryOf(left.within, left.entry) })
+        a.advance()
+      } else if (right !== undefined) {
+        if (right.level >= 0) return b.descend
+        out.push({ key: right.key, after: TreeReader.entryOf(right.within, right.entry) })
+        b.advance()
+      }
+    }
+    return Effect.void
+  }
+
+  const next: Batches.Batches<Difference, TreeError>["next"] = Effect.suspend(() => {
+    if (!started) {
+      started = true
+      // what is empty takes no reading, so that there is nothing to do at the same time
+      return Effect.as(
+        Effect.all([a.start, b.start], { concurrency: before.isEmpty || after.isEmpty ? 1 : 2, discard: true }),
+        []
+      )
+    }
+    const out: Array<Difference> = []
+    const reading = compare(out)
+    if (reading === undefined) return Effect.succeed(out.length === 0 ? undefined : out)
+    return Effect.as(reading, out)
+  })
+  return { next }
+}
+
+/** `differences` as a stream. @since 0.1.0 @category comparing */
 export const diff = (
   before: Snapshot.Snapshot,
   after: Snapshot.Snapshot,
   range?: KeyRange
-): Stream.Stream<Difference, TreeError> =>
-  Stream.suspend(() => {
-    if (Bytes.equals(before.hash, after.hash)) return Stream.empty
-    const a = side(before, range)
-    const b = side(after, range)
-    let started = false
-
-    /** Compares what is in memory; answers the reading to be done next, or nothing at the end of both trees. */
-    const compare = (out: Array<Difference>): Effect.Effect<unknown, TreeError> | undefined => {
-      while (out.length < inOneBatch) {
-        const left = a.peek()
-        const right = b.peek()
-        if (left === undefined && right === undefined) return undefined
-        const order = left === undefined ? 1 : right === undefined ? -1 : Bytes.compareUtf8(left.key, right.key)
-        if (left !== undefined && right !== undefined && order === 0) {
-          if (left.level !== right.level) return left.level > right.level ? a.descend : b.descend
-          if (left.level >= 0) {
-            if (!sameSubtree(left, right)) return Effect.all([a.descend, b.descend], { concurrency: 2 })
-          } else {
-            const was = TreeReader.entryOf(left.within, left.entry)
-            const is = TreeReader.entryOf(right.within, right.entry)
-            if (!entryEquals(was, is)) out.push({ key: left.key, before: was, after: is })
-          }
-          a.advance()
-          b.advance()
-        } else if (left !== undefined && order < 0) {
-          // what begins at a smaller key cannot come later on the other side, so nothing equal is missed
-          if (left.level >= 0) return a.descend
-          out.push({ key: left.key, before: TreeReader.entryOf(left.within, left.entry) })
-          a.advance()
-        } else if (right !== undefined) {
-          if (right.level >= 0) return b.descend
-          out.push({ key: right.key, after: TreeReader.entryOf(right.within, right.entry) })
-          b.advance()
-        }
-      }
-      return Effect.void
-    }
-
-    const step: Effect.Effect<Chunk.Chunk<Difference>, Option.Option<TreeError>> = Effect.suspend(() => {
-      if (!started) {
-        started = true
-        return Effect.mapBoth(Effect.all([a.start, b.start], { concurrency: 2, discard: true }), {
-          onFailure: Option.some,
-          onSuccess: () => Chunk.empty<Difference>()
-        })
-      }
-      const out: Array<Difference> = []
-      const reading = compare(out)
-      const found = Chunk.unsafeFromArray(out)
-      if (reading === undefined) return out.length === 0 ? Effect.fail(Option.none()) : Effect.succeed(found)
-      return Effect.mapBoth(reading, { onFailure: Option.some, onSuccess: () => found })
-    })
-    return Stream.repeatEffectChunkOption(step)
-  })
+): Stream.Stream<Difference, TreeError> => Batches.toStream(() => differences(before, after, range))

@@ -3,13 +3,14 @@
  *
  * @since 0.1.0
  */
-import * as Chunk from "effect/Chunk"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Bytes from "../schema/Bytes.ts"
 import type { NodeKind } from "../schema/Node.ts"
+import * as Batches from "./Batches.ts"
 import { contextEquals } from "./EntryEquality.ts"
 import * as KeyOrder from "./KeyOrder.ts"
 import type { Pipeline } from "./Pipeline.ts"
@@ -75,22 +76,33 @@ const toSnapshot = Effect.fnUntraced(function* (
     : Snapshot.make({ hash: finished.link.hash, plaintextHash: finished.link.plaintextHash, kind, pipeline })
 })
 
+/** What changes a tree, from its first change on each time that it is asked for. */
+type Changes = Effect.Effect<SortedStreams.Cursor, never, Scope.Scope>
+
+/** All entries of a layer. */
+const read = (layer: ReadableLayer): Effect.Effect<Batches.Batches<KeyedEntry, TreeError>, never, Scope.Scope> =>
+  !Snapshot.is(layer)
+    ? Batches.fromStream(layer.scan())
+    : Effect.succeed(
+        layer.isEmpty ? { next: Effect.succeed(undefined) } : TreeReader.batches(layer.pipeline, Snapshot.rootOf(layer))
+      )
+
 /** Reads the whole base and builds the result anew (docs/format/fs5.md §12.1). */
 const rebuild = Effect.fnUntraced(function* (
   base: ReadableLayer,
-  changes: Stream.Stream<KeyedEntry, TreeError>,
+  changes: Changes,
   target: { readonly pipeline: Pipeline; readonly mask: number; readonly kind: NodeKind }
 ): Effect.fn.Return<Snapshot.Snapshot | undefined, TreeError> {
   const builder = TreeBuilder.make(target.pipeline, target)
   yield* Effect.scoped(
     Effect.gen(function* () {
-      const cursor = yield* SortedStreams.cursor(changes)
-      yield* Stream.runForEachChunk(base.scan(), (chunk) => {
-        const entries = Chunk.toReadonlyArray(chunk)
+      const cursor = yield* changes
+      const { next } = yield* read(base)
+      for (let entries = yield* next; entries !== undefined; entries = yield* next) {
         const last = entries.at(-1)
-        // changes after this chunk's last key wait for the next chunk
-        return last === undefined ? Effect.void : splice(builder, cursor, entries, `${last[0]}\0`)
-      })
+        // changes after this batch's last key wait for the next one
+        if (last !== undefined) yield* splice(builder, cursor, entries, `${last[0]}\0`)
+      }
       yield* splice(builder, cursor, [], undefined)
     })
   )
@@ -114,7 +126,7 @@ const hasShape = (pipeline: Pipeline, { node, override, until }: TreeReader.Tree
 const carryOver = Effect.fnUntraced(function* (
   base: Snapshot.Snapshot,
   root: TreeReader.TreeNode,
-  changes: Stream.Stream<KeyedEntry, TreeError>,
+  changes: Changes,
   mask: number
 ): Effect.fn.Return<Snapshot.Snapshot | undefined, TreeError | ShapeDiffers> {
   const pipeline = base.pipeline
@@ -123,7 +135,7 @@ const carryOver = Effect.fnUntraced(function* (
   return yield* Effect.scoped(
     Effect.gen(function* () {
       if (!hasShape(pipeline, root, mask)) return yield* new ShapeDiffers()
-      const cursor = yield* SortedStreams.cursor(changes)
+      const cursor = yield* changes
       yield* cursor.fill
       if (cursor.isDone()) return base
       const visit = Effect.fnUntraced(function* (
@@ -165,6 +177,26 @@ export const edit = Effect.fn("TreeEdit.edit")(function* (
   changes: Stream.Stream<KeyedEntry, TreeError>,
   options?: { readonly mask?: number }
 ): Effect.fn.Return<Snapshot.Snapshot | undefined, TreeError> {
+  return yield* apply(base, SortedStreams.cursor(changes), options)
+})
+
+/** `edit` with changes that come in batches; `changes` may be asked for them twice. @since 0.1.0 @category editing */
+export const editBatches = (
+  base: Snapshot.Snapshot,
+  changes: () => Batches.Batches<KeyedEntry, TreeError>,
+  options?: { readonly mask?: number }
+): Effect.Effect<Snapshot.Snapshot | undefined, TreeError> =>
+  apply(
+    base,
+    Effect.sync(() => SortedStreams.cursorOf(changes())),
+    options
+  )
+
+const apply = Effect.fnUntraced(function* (
+  base: Snapshot.Snapshot,
+  changes: Changes,
+  options: { readonly mask?: number } | undefined
+): Effect.fn.Return<Snapshot.Snapshot | undefined, TreeError> {
   const mask = options?.mask ?? (yield* base.chunkMask)
   const { pipeline } = base
   if (base.isEmpty) return yield* rebuild(base, changes, { pipeline, mask, kind: yield* Snapshot.kindOf(base) })
@@ -200,7 +232,7 @@ export const mergeAndPersist = Effect.fn("TreeEdit.mergeAndPersist")(function* (
   const mask = options.mask ?? baseMask
   if (!Snapshot.is(base) || mask !== baseMask || !sharesNodes(base.pipeline, pipeline)) {
     const kind = Snapshot.is(base) ? yield* Snapshot.kindOf(base) : "namespace"
-    return yield* rebuild(base, changes.scan(), { pipeline, mask, kind })
+    return yield* rebuild(base, SortedStreams.cursor(changes.scan()), { pipeline, mask, kind })
   }
   const differing =
     Snapshot.is(changes) && !base.isEmpty

@@ -3,14 +3,13 @@
  *
  * @since 0.1.0
  */
-import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
 import * as Bytes from "../schema/Bytes.ts"
 import * as Hash from "../schema/Hash.ts"
 import type { ContentRef, Node, NodeEntry, NodeKind } from "../schema/Node.ts"
 import * as TraversalContext from "../schema/TraversalContext.ts"
+import * as Batches from "./Batches.ts"
 import * as KeyOrder from "./KeyOrder.ts"
 import type { Pipeline } from "./Pipeline.ts"
 import type { KeyedEntry, KeyRange } from "./ReadableLayer.ts"
@@ -146,31 +145,49 @@ export const get = Effect.fnUntraced(function* (
   return found === undefined ? undefined : entryOf(at, found[1])
 })
 
-/** The entries in `range` in key order; holds one node of each level at a time. @since 0.1.0 @category reading */
-export const scan = (pipeline: Pipeline, root: Root, range?: KeyRange): Stream.Stream<KeyedEntry, TreeError> =>
-  Stream.suspend(() => {
-    const stack: Array<{ readonly node: TreeNode; next: number }> = []
-    let started = false
-    const first = (node: TreeNode) =>
-      range?.from === undefined ? 0 : Math.max(0, KeyOrder.lastAtMost(node.node.entries, range.from))
-    const enter = (node: TreeNode): Chunk.Chunk<KeyedEntry> => {
-      if (node.node.header.level === 0) return Chunk.unsafeFromArray(KeyOrder.within(entriesOf(node), range))
-      stack.push({ node, next: first(node) })
-      return Chunk.empty()
-    }
-    const step: Effect.Effect<Chunk.Chunk<KeyedEntry>, Option.Option<TreeError>> = Effect.suspend(() => {
+/**
+ * The entries in `range` in key order; holds one node of each level at a time.
+ *
+ * `onLeaf` is told of each leaf node below the root, with the link to it, before its entries come.
+ *
+ * @since 0.1.0
+ * @category reading
+ */
+export const batches = (
+  pipeline: Pipeline,
+  root: Root,
+  range?: KeyRange,
+  onLeaf?: (leaf: TreeNode, link: KeyedEntry) => void
+): Batches.Batches<KeyedEntry, TreeError> => {
+  const stack: Array<{ readonly node: TreeNode; next: number }> = []
+  let started = false
+  const first = (node: TreeNode) =>
+    range?.from === undefined ? 0 : Math.max(0, KeyOrder.lastAtMost(node.node.entries, range.from))
+  const enter = (node: TreeNode): ReadonlyArray<KeyedEntry> => {
+    if (node.node.header.level === 0) return KeyOrder.within(entriesOf(node), range)
+    stack.push({ node, next: first(node) })
+    return []
+  }
+  return {
+    next: Effect.suspend(() => {
       if (!started) {
         started = true
-        return Effect.map(readRoot(pipeline, root), enter).pipe(Effect.mapError(Option.some))
+        return Effect.map(readRoot(pipeline, root), enter)
       }
       for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
         const link = top.node.node.entries[top.next]
-        if (link !== undefined && KeyOrder.isBefore(link[0], range?.until)) {
-          return Effect.map(readChild(top.node, top.next++), enter).pipe(Effect.mapError(Option.some))
-        }
+        if (link !== undefined && KeyOrder.isBefore(link[0], range?.until))
+          return Effect.map(readChild(top.node, top.next++), (child) => {
+            if (child.node.header.level === 0) onLeaf?.(child, link)
+            return enter(child)
+          })
         stack.pop()
       }
-      return Effect.fail(Option.none())
+      return Effect.succeed(undefined)
     })
-    return Stream.repeatEffectChunkOption(step)
-  })
+  }
+}
+
+/** `batches` as a stream. @since 0.1.0 @category reading */
+export const scan = (pipeline: Pipeline, root: Root, range?: KeyRange): Stream.Stream<KeyedEntry, TreeError> =>
+  Batches.toStream(() => batches(pipeline, root, range))

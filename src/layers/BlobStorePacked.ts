@@ -443,6 +443,17 @@ export const make = (options: Options): Effect.Effect<Packed, never, Scope.Scope
       has,
       get,
       put,
+      // the damaged copy is forgotten once there is a good one; a power cut in between takes nothing that could be read
+      replace: (hash, bytes) =>
+        Effect.mapError(objects.put(packPath(hash), bytes), failed(Hash.toHex(hash))).pipe(
+          Effect.zipRight(Effect.mapError(index.remove([hash]), failed(Hash.toHex(hash)))),
+          Effect.zipRight(
+            Effect.sync(() => {
+              held.delete(Hash.toHex(hash))
+              if (plainPaths instanceof Set) plainPaths.add(packPath(hash))
+            })
+          )
+        ),
       list,
       remove: (hash) =>
         Effect.suspend(() => {

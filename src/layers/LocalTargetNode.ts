@@ -6,7 +6,9 @@
 import { randomBytes } from "node:crypto"
 import * as fs from "node:fs"
 import * as Path from "node:path"
+import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as LocalPath from "../schema/LocalPath.ts"
@@ -17,6 +19,7 @@ import type {
   Note,
   Target,
   TargetOptions,
+  WholeWrite,
   WriteOptions
 } from "../services/LocalTree.ts"
 import * as Directories from "./internal/directories.ts"
@@ -25,6 +28,7 @@ import * as LeftOvers from "./internal/leftOvers.ts"
 import * as Metadata from "./internal/metadata.ts"
 import type { Native } from "./internal/native.ts"
 import { removeTree } from "./internal/removeTree.ts"
+import * as SmallFiles from "./internal/smallFiles.ts"
 import * as Sparse from "./internal/sparse.ts"
 
 const pathOf = (root: LocalPath.LocalPath, components: Components): LocalPath.LocalPath =>
@@ -65,7 +69,13 @@ export const make = (
     const writing = new Set<string>()
     const { apply } = Metadata.make(native, options.allowSetuid === true)
 
-    const placeOf = (operation: string, components: Components) => Files.place(operation, pathOf(root, components))
+    const placeOf = (operation: string, components: Components): Files.Place => ({
+      operation,
+      // only failures are shown
+      get path() {
+        return LocalPath.display(pathOf(root, components))
+      }
+    })
 
     const problem = (components: Components): string | undefined => {
       for (const component of components) {
@@ -179,12 +189,10 @@ export const make = (
     const sweep = (parent: Directories.Directory) =>
       parent.swept
         ? Effect.void
-        : Effect.zipRight(
-            Effect.sync(() => {
-              parent.swept = true
-            }),
+        : Effect.sync(() => {
+            parent.swept = true
             LeftOvers.remove(parent.door, native, writing)
-          )
+          })
 
     const syncDirectory = (parent: Directories.Directory, at: Files.Place) =>
       Effect.acquireUseRelease(
@@ -200,7 +208,9 @@ export const make = (
           withTemporary(parent, at, settings.mode === undefined ? 0o666 : 0o600, (temporary) =>
             Effect.gen(function* () {
               const writer = Sparse.writer(temporary.fd, at)
-              yield* content instanceof Uint8Array ? writer.write(content) : Stream.runForEach(content, writer.write)
+              yield* content instanceof Uint8Array
+                ? writer.write([content])
+                : Stream.runForEachChunk(content, (pieces) => writer.write(Chunk.toReadonlyArray(pieces)))
               yield* writer.end
               const notes = yield* Effect.sync(() =>
                 apply({ path: temporary.path, fd: temporary.fd, kind: "file", shown: at.path }, settings)
@@ -219,6 +229,28 @@ export const make = (
           )
         )
       )
+
+    const small = native === undefined ? undefined : SmallFiles.make({ native, directories, writing, apply })
+    const writeAll: Target["writeAll"] = (files) => {
+      const single = (file: WholeWrite) => Effect.either(writeFile(file.components, file.bytes, file.metadata))
+      // without syncfs each file is synced before it gets its name, which takes its time anyway
+      if (small === undefined) return Effect.forEach(files, single, { concurrency: 8 })
+      return Effect.flatMap(
+        Effect.sync(() =>
+          files.map((file) => {
+            const at = placeOf("write", file.components)
+            const wrong = file.components.length === 0 ? "the target itself" : problem(file.components)
+            return wrong === undefined
+              ? small.write(file, at)
+              : Either.left(Files.failure(at, "Unsafe", `${wrong} cannot be an entry below the target`))
+          })
+        ),
+        (results) =>
+          Effect.forEach(results, (result, index) =>
+            result === undefined ? single(files[index]!) : Effect.succeed(result)
+          )
+      )
+    }
 
     const symlink: Target["symlink"] = (components, target, settings: WriteOptions = {}) =>
       inParent("make the link", components, true, (parent, path, at) => {
@@ -274,7 +306,29 @@ export const make = (
             (bytes) => new Uint8Array(bytes)
           )
         ),
+      areFree: (all) =>
+        Effect.sync(() => {
+          const missing = new Set<string>()
+          return all.map((components) => {
+            const at = placeOf("look at", components)
+            const last = components[components.length - 1]
+            if (last === undefined || problem(components) !== undefined) return false
+            const above = components.slice(0, -1)
+            if (missing.has(above.join("/"))) return true
+            const parent = directories.enter(above, at, false)
+            if (Either.isLeft(parent)) {
+              const isMissing = parent.left.reason === "NotFound"
+              if (isMissing) missing.add(above.join("/"))
+              return isMissing
+            }
+            const path = Buffer.concat([parent.right.directory.door, Buffer.from(last)])
+            const found = Files.attempt(at, () => fs.lstatSync(path, { throwIfNoEntry: false }))
+            parent.right.leave()
+            return Either.isRight(found) && found.right === undefined
+          })
+        }),
       writeFile,
+      writeAll,
       symlink,
       setDirectoryMetadata: (components, metadata) =>
         inDirectory("set the metadata of", components, false, (found, _, at) =>

@@ -119,6 +119,20 @@ export const make = (files: Readonly<Record<string, Value>> = {}): Effect.Effect
         Effect.suspend(() =>
           Either.map(inodeAt(path, Tree.place("read the extended attributes of", path)), (found) => found.attributes)
         ),
+      readWhole: (files, { attributes, limit }) =>
+        Effect.sync(() =>
+          files.map(({ expect, path }) => {
+            const at = Tree.place("read", path)
+            return Either.flatMap(inodeAt(path, at), (found) =>
+              Either.map(readingOf(found, at, { expect }), ({ before }) => ({
+                before,
+                bytes: found.content.length > limit ? undefined : found.content.slice(),
+                steady: true,
+                attributes: Either.right(attributes ? found.attributes : [])
+              }))
+            )
+          })
+        ),
       userName: (uid) => Effect.succeed(uid === 0 ? "root" : undefined),
       groupName: (gid) => Effect.succeed(gid === 0 ? "root" : undefined),
       open,

@@ -17,10 +17,13 @@ import type { ExtendedAttribute } from "../schema/Node.ts"
 import { type Capabilities, type Entry, LocalTree, type LocalTreeError, type Service } from "../services/LocalTree.ts"
 import * as Files from "./internal/files.ts"
 import * as Native from "./internal/native.ts"
+import * as WholeFiles from "./internal/wholeFiles.ts"
 import * as LocalTargetNode from "./LocalTargetNode.ts"
 
 /** lstat calls under way at once for one directory: Node's pool has four threads. */
 const statusesAtOnce = 16
+
+const swapped = "a symbolic link stands on the way; it was a directory when listed"
 
 /**
  * Opens the directory at `path`, which no symbolic link may be part of.
@@ -55,10 +58,7 @@ const openDirectory = (path: LocalPath.LocalPath, at: Files.Place): Either.Eithe
     const next = Files.attempt(at, () => fs.openSync(step, Files.directoryFlags))
     const isLink = Either.isLeft(next) && fs.lstatSync(step, { throwIfNoEntry: false })?.isSymbolicLink() === true
     fs.closeSync(fd)
-    if (isLink)
-      return Either.left(
-        Files.failure(at, "Unsafe", "a symbolic link stands on the way; it was a directory when listed")
-      )
+    if (isLink) return Either.left(Files.failure(at, "Unsafe", swapped))
     if (Either.isLeft(next)) return Either.left(next.left)
     fd = next.right
   }
@@ -69,10 +69,7 @@ const openDirectory = (path: LocalPath.LocalPath, at: Files.Place): Either.Eithe
 const lookedAt = (directory: LocalPath.LocalPath, at: Files.Place): Effect.Effect<void, LocalTreeError> =>
   Effect.flatMap(
     Files.call<Buffer>(at, (done) => fs.realpath.native(Files.buffer(directory.bytes), { encoding: "buffer" }, done)),
-    (real) =>
-      Bytes.equals(real, directory.bytes)
-        ? Effect.void
-        : Effect.fail(Files.failure(at, "Unsafe", "a symbolic link stands on the way; it was a directory when listed"))
+    (real) => (Bytes.equals(real, directory.bytes) ? Effect.void : Effect.fail(Files.failure(at, "Unsafe", swapped)))
   )
 
 /** Runs `use` with a path prefix, ending in `/`, under which the entries of `directory` are. */
@@ -104,10 +101,66 @@ const reaching = <A>(
     : within(split.parent, at, (door) => use(Buffer.concat([door, split.name])))
 }
 
+/** As {@link within}, for calls that are made at once; nobody waits in between. */
+const enter: WholeFiles.Hands["enter"] = (directory, at) =>
+  Files.hasDoors
+    ? Either.map(openDirectory(directory, at), (fd) => ({
+        prefix: Buffer.from(Files.doorOf(fd)),
+        close: () => fs.closeSync(fd)
+      }))
+    : Either.flatMap(
+        Files.attempt(at, () => fs.realpathSync.native(Files.buffer(directory.bytes), { encoding: "buffer" })),
+        (real) =>
+          Bytes.equals(real, directory.bytes)
+            ? Either.right({ prefix: Buffer.concat([directory.bytes, Buffer.from("/")]), close: () => undefined })
+            : Either.left(Files.failure(at, "Unsafe", swapped))
+      )
+
 const names = (door: Buffer, at: Files.Place): Effect.Effect<ReadonlyArray<LocalPath.Name>, LocalTreeError> =>
   Files.call<Array<Buffer>>(at, (done) =>
     fs.readdir(Buffer.concat([door, Buffer.from(".")]), { encoding: "buffer" }, done)
   ).pipe(Effect.map((found) => found.sort(Buffer.compare).map((bytes) => LocalPath.name(new Uint8Array(bytes)))))
+
+const entryOf = (
+  directory: LocalPath.LocalPath,
+  name: LocalPath.Name,
+  error: Error | null,
+  stats: fs.BigIntStats | undefined
+): Entry | undefined => {
+  if (error !== null && Files.codeOf(error) === "ENOENT") return undefined
+  const path = LocalPath.child(directory, name)
+  if (error === null && stats !== undefined) return { name, path, status: Either.right(Files.statusOf(stats)) }
+  return { name, path, status: Either.left(Files.errorOf(Files.place("look at", path), error)) }
+}
+
+/** So many statuses are asked for on this thread before it is decided who asks for the others. */
+const statusesAtATime = 64
+/** Milliseconds for one status above which it is not memory that answers, and waiting for several at once pays. */
+const slowStatus = 0.1
+
+/** The statuses from `from` on, as long as they come quickly; and where the slow ones begin. */
+const quickStatuses = (
+  directory: LocalPath.LocalPath,
+  door: Buffer,
+  found: ReadonlyArray<LocalPath.Name>,
+  out: Array<Entry | undefined>
+): number => {
+  for (let from = 0; from < found.length; from += statusesAtATime) {
+    const until = Math.min(from + statusesAtATime, found.length)
+    const began = performance.now()
+    for (let index = from; index < until; index++) {
+      const name = found[index]!
+      try {
+        const stats = fs.lstatSync(Buffer.concat([door, name.bytes]), { bigint: true })
+        out[index] = entryOf(directory, name, null, stats)
+      } catch (cause) {
+        out[index] = entryOf(directory, name, cause instanceof Error ? cause : new Error("failed"), undefined)
+      }
+    }
+    if (performance.now() - began > slowStatus * (until - from)) return until
+  }
+  return found.length
+}
 
 const statuses = (
   directory: LocalPath.LocalPath,
@@ -116,28 +169,23 @@ const statuses = (
 ): Effect.Effect<ReadonlyArray<Entry>> =>
   Effect.async((resume) => {
     const out: Array<Entry | undefined> = new Array(found.length)
-    let next = 0
-    let done = 0
+    const finish = () => resume(Effect.succeed(out.filter((entry) => entry !== undefined)))
+    let next = quickStatuses(directory, door, found, out)
+    let left = found.length - next
     let stopped = false
     const step = () => {
       const index = next++
       const name = found[index]
       if (name === undefined || stopped) return
       fs.lstat(Buffer.concat([door, name.bytes]), { bigint: true }, (error, stats) => {
-        if (error?.code !== "ENOENT") {
-          const path = LocalPath.child(directory, name)
-          const status = error
-            ? Either.left(Files.errorOf(Files.place("look at", path), error))
-            : Either.right(Files.statusOf(stats))
-          out[index] = { name, path, status }
-        }
-        done++
-        if (done === found.length) resume(Effect.succeed(out.filter((entry) => entry !== undefined)))
+        out[index] = entryOf(directory, name, error, stats)
+        left--
+        if (left === 0) finish()
         else step()
       })
     }
-    if (found.length === 0) resume(Effect.succeed([]))
-    for (let i = 0; i < statusesAtOnce; i++) step()
+    if (left === 0) finish()
+    else for (let i = 0; i < statusesAtOnce; i++) step()
     return Effect.sync(() => {
       stopped = true
     })
@@ -248,6 +296,17 @@ export const make: Effect.Effect<Service> = Effect.gen(function* () {
       const at = Files.place("read the extended attributes of", path)
       return native === undefined ? Effect.succeed([]) : reaching(path, at, (file) => attributesAt(native, file, at))
     },
+    readWhole: (files, options) =>
+      Effect.sync(() =>
+        WholeFiles.read(
+          {
+            enter,
+            attributes: (path, at) => (native === undefined ? Either.right([]) : attributesAt(native, path, at))
+          },
+          files,
+          options
+        )
+      ),
     userName: (uid) => Effect.map(users, (table) => table.get(uid)),
     groupName: (gid) => Effect.map(groups, (table) => table.get(gid)),
     open,

@@ -10,6 +10,7 @@ import * as BlobCodec from "../fs5/BlobCodec.ts"
 import type { Primitives } from "../schema/Primitives.ts"
 import { Crypto } from "../services/Crypto.ts"
 import { SealError, Sealer, type Service } from "../services/Sealer.ts"
+import { reasonOf } from "./internal/sealerProtocol.ts"
 
 /** @since 0.1.0 @category constructors */
 export const make = (primitives: Primitives): Service => ({
@@ -17,8 +18,7 @@ export const make = (primitives: Primitives): Service => ({
     Effect.suspend(() =>
       Either.mapLeft(
         Either.all(chunks.map((chunk) => BlobCodec.encodeLeaf(primitives, context, chunk))),
-        (error) =>
-          new SealError({ reason: error.reason === "WrongKey" ? "WrongKey" : "Unsupported", detail: error.message })
+        (error) => new SealError({ reason: reasonOf(error), detail: error.message })
       )
     )
 })

@@ -3,7 +3,9 @@
  *
  * @since 0.1.0
  */
+import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as FileExport from "../fs5/FileExport.ts"
@@ -58,7 +60,27 @@ export interface Result {
   readonly problems: { readonly damaged: number; readonly skipped: number; readonly metadata: number }
 }
 
-const batch = 64
+const batch = 512
+
+/** A file of at most so many bytes that is one leaf is read and written together with others. */
+const smallFile = 1024n * 1024n
+
+/** Small files that are in memory at once: so many bytes, or so many files. */
+const groupBytes = 4n * 1024n * 1024n
+const groupFiles = 128
+
+/** Groups that are under way at once: one is written while blobs of the next are on their way. */
+const groupsInFlight = 2
+
+/** Blobs that are read at the same time for one group. */
+const readsInFlight = 8
+
+/** A small file that has to be written. */
+interface Small {
+  readonly key: string
+  readonly entry: NodeEntry
+  readonly components: LocalTree.Components
+}
 
 /** Whether the open file holds exactly the bytes of `entry`; reads the file and the chunks' hashes, no content blob. */
 const sameContent = Effect.fnUntraced(function* (pipeline: Pipeline, entry: NodeEntry, reading: LocalTree.Reading) {
@@ -187,10 +209,91 @@ export const restore = Effect.fn("Restore.restore")(function* (snapshot: Snapsho
     const content =
       entry.content?.structural === "leaf"
         ? yield* pipeline.readLeaf(entry)
-        : Stream.tap(FileExport.exportFile(pipeline, entry), (bytes) => progress.step({ bytes: bytes.length }))
+        : Stream.mapChunksEffect(FileExport.exportFile(pipeline, entry), (pieces) =>
+            Effect.as(progress.step({ bytes: Chunk.reduce(pieces, 0, (sum, bytes) => sum + bytes.length) }), pieces)
+          )
     if (content instanceof Uint8Array) yield* progress.step({ bytes: content.length })
     yield* Effect.flatMap(target.writeFile(at, content, { ...wanted, overwrite }), noted(key))
     yield* wrote(Number(size))
+  })
+
+  /** Reads and writes small files where nothing is yet; nothing is lost for those that do not go smoothly: they go one by one. */
+  const restoreGroup = Effect.fnUntraced(function* (group: ReadonlyArray<Small>) {
+    const free = yield* target.areFree(group.map(({ components }) => components))
+    const fresh = group.filter((_, at) => free[at] === true)
+    const read: Array<LocalTree.WholeWrite> = []
+    const readable: Array<Small> = []
+    const others = group.filter((_, at) => free[at] !== true)
+    const readOne = (small: Small, at: number) =>
+      Effect.map(Effect.either(pipeline.readLeaf(small.entry)), (bytes) => {
+        if (Either.isLeft(bytes)) others.push(small)
+        else contents[at] = bytes.right
+      })
+    const contents: Array<Uint8Array | undefined> = new Array(fresh.length)
+    const length = Math.ceil(fresh.length / readsInFlight)
+    yield* Effect.forEach(
+      Array.from({ length: readsInFlight }, (_, strand) => strand * length),
+      (from) =>
+        Effect.forEach(fresh.slice(from, from + length), (small, at) => readOne(small, from + at), { discard: true }),
+      { concurrency: "unbounded", discard: true }
+    )
+    let bytes = 0
+    for (const [at, small] of fresh.entries()) {
+      const content = contents[at]
+      if (content === undefined) continue
+      read.push({ components: small.components, bytes: content, metadata: metadata(small.entry) })
+      readable.push(small)
+      bytes += content.length
+    }
+    yield* progress.step({ bytes })
+    const written = yield* target.writeAll(read)
+    for (const [at, small] of readable.entries()) {
+      const outcome = written[at]
+      if (outcome === undefined || Either.isLeft(outcome)) others.push(small)
+      else {
+        if (outcome.right.length > 0) yield* noted(small.key)(outcome.right)
+        result.files += 1
+        result.bytes += read[at]!.bytes.length
+      }
+    }
+    const done = group.length - others.length
+    const last = group[group.length - 1]
+    if (done > 0 && last !== undefined) yield* progress.step({ files: done, current: last.key })
+    yield* Effect.forEach(others, ({ entry, key }) => guarded([key, entry]), { discard: true })
+  })
+
+  /** Where a small file of one leaf goes; nothing for everything else. */
+  const smallOf = ([key, entry]: KeyedEntry): Small | undefined => {
+    const { content, semantic } = entry
+    const own = relative(key)
+    if (own === "" || own.endsWith("/") || content?.structural !== "leaf" || content.size > smallFile) return undefined
+    if ((semantic?.unix?.fileType ?? "regular") !== "regular") return undefined
+    const components = own.split("/")
+    return components.some((component) => LocalPath.componentProblem(component) !== undefined)
+      ? undefined
+      : { key, entry, components }
+  }
+
+  const restoreBatch = Effect.fnUntraced(function* (items: ReadonlyArray<KeyedEntry>) {
+    const groups: Array<Array<Small>> = []
+    const others: Array<KeyedEntry> = []
+    let bytes = groupBytes
+    for (const keyed of items) {
+      const small = smallOf(keyed)
+      if (small === undefined) others.push(keyed)
+      else {
+        const size = small.entry.content?.size ?? 0n
+        const group = groups[groups.length - 1]
+        bytes += size
+        if (group !== undefined && bytes <= groupBytes && group.length < groupFiles) group.push(small)
+        else {
+          groups.push([small])
+          bytes = size
+        }
+      }
+    }
+    yield* Effect.forEach(groups, restoreGroup, { concurrency: groupsInFlight, discard: true })
+    yield* Effect.forEach(others, guarded, { concurrency: 8, discard: true })
   })
 
   /** Keys of directories that are there now, and wait for their metadata. */
@@ -246,7 +349,7 @@ export const restore = Effect.fn("Restore.restore")(function* (snapshot: Snapsho
     Stream.runForEach((chunk) =>
       Effect.gen(function* () {
         const items = [...chunk]
-        yield* Effect.forEach(items, guarded, { concurrency: 8, discard: true })
+        yield* restoreBatch(items)
         for (const [key, entry] of items) {
           yield* close(key)
           if (reached.delete(key)) open.push({ key, entry })

@@ -5,14 +5,16 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import * as CarriedLeaves from "../fs5/CarriedLeaves.ts"
 import * as FileImport from "../fs5/FileImport.ts"
+import * as KnownChunks from "../fs5/KnownChunks.ts"
 import type { Pipeline } from "../fs5/Pipeline.ts"
 import type { KeyedEntry } from "../fs5/ReadableLayer.ts"
-import * as Snapshot from "../fs5/Snapshot.ts"
 import * as SortedStreams from "../fs5/SortedStreams.ts"
 import * as TreeBuilder from "../fs5/TreeBuilder.ts"
 import type { TreeError } from "../fs5/TreeError.ts"
@@ -85,25 +87,18 @@ const inMemory = 1024 * 1024
 /** Batches of about 1 MiB of one larger file that are sealed and stored at once, with several files beside each other. */
 const batchesInFlight = 2
 
-/** The whole content, or nothing when it turns out to be too much, as with files in /proc that are said to be empty. */
-const readAll = Effect.fnUntraced(function* (reading: LocalTree.Reading) {
-  const first = yield* reading.next
-  if (first === undefined) return new Uint8Array(0)
-  const buffers = [first]
-  let length = first.length
-  for (let next = yield* reading.next; next !== undefined; next = yield* reading.next) {
-    length += next.length
-    if (length > 2 * inMemory) return undefined
-    buffers.push(next)
-  }
-  return buffers.length === 1 ? first : Bytes.concat(...buffers)
-})
-
 /** How often a file is read again when it changed while it was read. */
 const rereads = 1
 
-/** Entries that are looked at together; files among them are read `concurrency` at a time. */
-const batch = 256
+/** Entries that are looked at together. */
+const batch = 1024
+
+/** Small files that are read and sealed together: so many bytes, or so many files. */
+const groupLength = 2 * 1024 * 1024
+const groupFiles = 256
+
+/** Groups of small files that are under way at once: one is read while others are sealed and stored. */
+const groupsInFlight = 4
 
 /**
  * Reads the source at `path` and writes its blobs and its tree through `pipeline`; what did not change since `previous` is
@@ -169,31 +164,46 @@ export const scan = Effect.fn("Scan.scan")(function* (pipeline: Pipeline, option
       Effect.zipRight(options.onProblem?.(found) ?? Effect.void)
     )
 
-  const extras = Effect.fnUntraced(function* (item: Walk.Found) {
+  const names = { user: new Map<number, string | undefined>(), group: new Map<number, string | undefined>() }
+  const nameOf = (kind: keyof typeof names, id: number) => {
+    const known = names[kind]
+    if (known.has(id)) return Effect.succeed(known.get(id))
+    return Effect.map(kind === "user" ? tree.userName(id) : tree.groupName(id), (name) => {
+      known.set(id, name)
+      return name
+    })
+  }
+  /** `attributes` when they are at hand. */
+  const extras = Effect.fnUntraced(function* (item: Walk.Found, attributes?: LocalTree.WholeFile["attributes"]) {
     if (!full) return undefined
-    const attributes = yield* tree.extendedAttributes(item.path).pipe(
-      Effect.catchAll((error) =>
-        // named, so nothing is lost without a word; the file's bytes are kept all the same
-        Effect.as(problem({ display: item.display, detail: `extended attributes: ${error.detail}` }), [])
-      )
-    )
+    const found =
+      attributes !== undefined && Either.isRight(attributes)
+        ? attributes.right
+        : yield* (attributes ?? tree.extendedAttributes(item.path)).pipe(
+            Effect.catchAll((error) =>
+              // named, so nothing is lost without a word; the file's bytes are kept all the same
+              Effect.as(problem({ display: displayOf(item), detail: `extended attributes: ${error.detail}` }), [])
+            )
+          )
     return {
-      user: yield* tree.userName(item.status.uid),
-      group: yield* tree.groupName(item.status.gid),
-      extendedAttributes: attributes
+      user: yield* nameOf("user", item.status.uid),
+      group: yield* nameOf("group", item.status.gid),
+      extendedAttributes: found
     }
   })
+  const countRead = (files: number, bytes: number) =>
+    Ref.update(counts, (c) => ({ ...c, readFiles: c.readFiles + files, readBytes: c.readBytes + bytes }))
 
   const importRegular = Effect.fnUntraced(function* (item: Walk.Found) {
     for (let attempt = 0; ; attempt++) {
       const read = yield* Effect.scoped(
         Effect.gen(function* () {
           const reading = yield* tree.open(item.path, attempt === 0 ? { expect: item.status } : {})
-          const content = reading.before.size <= BigInt(inMemory) ? yield* readAll(reading) : undefined
-          const entry =
-            content !== undefined
-              ? yield* FileImport.importBytes(pipeline, sealer, content)
-              : yield* FileImport.importFile(pipeline, sealer, reading.content, { concurrency: batchesInFlight })
+          const entry = yield* FileImport.importFile(pipeline, sealer, reading.content, {
+            concurrency: batchesInFlight,
+            given: true,
+            known
+          })
           const after = yield* reading.after
           return { entry, before: reading.before, steady: LocalTree.unchanged(reading.before, after) }
         })
@@ -205,12 +215,8 @@ export const scan = Effect.fn("Scan.scan")(function* (pipeline: Pipeline, option
         )
       )
       if (read === undefined || (!read.steady && attempt < rereads)) continue
-      if (!read.steady) yield* problem({ display: item.display, detail: "changed while it was read" })
-      yield* Ref.update(counts, (c) => ({
-        ...c,
-        readFiles: c.readFiles + 1,
-        readBytes: c.readBytes + Number(read.entry.content?.size ?? 0n)
-      }))
+      if (!read.steady) yield* problem({ display: displayOf(item), detail: "changed while it was read" })
+      yield* countRead(1, Number(read.entry.content?.size ?? 0n))
       return { ...read.entry, semantic: FileMetadata.semantic(read.before, yield* extras(item)) }
     }
   })
@@ -229,16 +235,14 @@ export const scan = Effect.fn("Scan.scan")(function* (pipeline: Pipeline, option
     }
   })
 
-  /** The entry of something found; nothing when it is gone, the previous one when it cannot be read. */
-  const entryOf = (item: Walk.Found, was: NodeEntry | undefined): Effect.Effect<KeyedEntry | undefined, Failures> => {
-    if (was !== undefined && previous !== undefined && FileMetadata.isUnchanged(was, item.status, previous.scannedAt))
-      return Effect.succeed([item.key, was])
+  /** The entry of something new or changed; nothing when it is gone, the previous one when it cannot be read. */
+  const entryOf = ({ item, was }: Due): Effect.Effect<KeyedEntry | undefined, Failures> => {
     const instead = (error: LocalTree.LocalTreeError): Effect.Effect<KeyedEntry | undefined, SourceUnreadable> => {
       // a source that is one file: there is nothing else to publish
       if (item.path === root.path && was === undefined) return unreadable(error)
       const isGone = error.reason === "NotFound" || error.reason === "Vanished"
       return Effect.as(
-        problem({ display: item.display, detail: error.detail }),
+        problem({ display: displayOf(item), detail: error.detail }),
         isGone || was === undefined ? undefined : ([item.key, was] as const)
       )
     }
@@ -250,6 +254,40 @@ export const scan = Effect.fn("Scan.scan")(function* (pipeline: Pipeline, option
       )
     )
   }
+  const importOne = (due: Due, made: Array<KeyedEntry | undefined>) =>
+    Effect.map(entryOf(due), (keyed) => {
+      made[due.place] = keyed
+    })
+
+  /** Small files, read and sealed together; what does not go smoothly is done again by itself, as a large file is. */
+  const importGroup = Effect.fnUntraced(function* (group: ReadonlyArray<Due>, made: Array<KeyedEntry | undefined>) {
+    const files = yield* tree.readWhole(
+      group.map(({ item }) => ({ path: item.path, expect: item.status })),
+      { limit: inMemory, attributes: full }
+    )
+    const good: Array<{ readonly due: Due; readonly file: LocalTree.WholeFile; readonly bytes: Uint8Array }> = []
+    const others: Array<Due> = []
+    for (const [at, due] of group.entries()) {
+      const read = files[at]
+      if (read !== undefined && Either.isRight(read) && read.right.steady && read.right.bytes !== undefined)
+        good.push({ due, file: read.right, bytes: read.right.bytes })
+      else others.push(due)
+    }
+    let bytes = 0
+    for (const { file } of good) bytes += Number(file.before.size)
+    const entries = yield* FileImport.importAll(
+      pipeline,
+      sealer,
+      good.map((each) => each.bytes),
+      { known }
+    )
+    for (const [at, { due, file }] of good.entries()) {
+      const semantic = FileMetadata.semantic(file.before, yield* extras(due.item, file.attributes))
+      made[due.place] = [due.item.key, { ...entries[at]!, semantic }]
+    }
+    yield* countRead(good.length, bytes)
+    for (const due of others) yield* importOne(due, made)
+  })
 
   const tally = (entries: ReadonlyArray<KeyedEntry>) =>
     Effect.gen(function* () {
@@ -270,9 +308,38 @@ export const scan = Effect.fn("Scan.scan")(function* (pipeline: Pipeline, option
     })
 
   const builder = TreeBuilder.make(pipeline, { kind: "namespace", mask: TreeBuilder.defaultMask })
-  const before = yield* previousEntries(pipeline, previous?.root)
+  const known = KnownChunks.make()
+  const carried =
+    previous === undefined ? undefined : CarriedLeaves.make(pipeline, previous.root, TreeBuilder.defaultMask)
+  const before = yield* previousEntries(carried?.entries ?? Stream.empty)
 
-  const keep = (entries: ReadonlyArray<KeyedEntry>) => Effect.zipRight(builder.pushAll(entries), tally(entries))
+  const keep = (entries: ReadonlyArray<KeyedEntry>) =>
+    Effect.zipRight(carried?.pushAll(builder, entries) ?? builder.pushAll(entries), tally(entries))
+
+  /** What the items become, in their order; those that are `undefined` become nothing. */
+  const importDue = Effect.fnUntraced(function* (due: ReadonlyArray<Due>, made: Array<KeyedEntry | undefined>) {
+    const small: Array<Array<Due>> = []
+    const others: Array<Due> = []
+    let length = groupLength
+    for (const each of due) {
+      const { kind, size } = each.item.status
+      if (kind !== "regular" || size > BigInt(inMemory)) others.push(each)
+      else {
+        const group = small[small.length - 1]
+        length += Number(size)
+        if (group !== undefined && length <= groupLength && group.length < groupFiles) group.push(each)
+        else {
+          small.push([each])
+          length = Number(size)
+        }
+      }
+    }
+    yield* Effect.forEach(small, (group) => importGroup(group, made), { concurrency: groupsInFlight, discard: true })
+    yield* Effect.forEach(others, (each) => importOne(each, made), {
+      concurrency: options.concurrency ?? 8,
+      discard: true
+    })
+  })
 
   yield* Walk.walk(tree, { root, folder, selection: options.selection, without }).pipe(
     Stream.mapError(unreadable),
@@ -280,22 +347,30 @@ export const scan = Effect.fn("Scan.scan")(function* (pipeline: Pipeline, option
     Stream.chunks,
     Stream.runForEach(
       Effect.fnUntraced(function* (items) {
-        let jobs: Array<Effect.Effect<KeyedEntry | undefined, Failures>> = []
-        const finishJobs = Effect.suspend(() => {
-          const due = jobs
-          jobs = []
-          return Effect.forEach(due, (job) => job, { concurrency: options.concurrency ?? 8 })
-        }).pipe(Effect.flatMap((made) => keep(made.filter((keyed) => keyed !== undefined))))
+        let made: Array<KeyedEntry | undefined> = []
+        let due: Array<Due> = []
+        const finish = Effect.suspend(() => {
+          const [entries, jobs] = [made, due]
+          made = []
+          due = []
+          return Effect.flatMap(importDue(jobs, entries), () => keep(entries.filter((keyed) => keyed !== undefined)))
+        })
         for (const item of items) {
           switch (item._tag) {
             case "Found": {
-              const was = yield* before.at(item.key)
-              jobs.push(entryOf(item, was))
+              if (!before.isAt(item.key)) yield* before.seek(item.key)
+              const was = before.at(item.key)
+              const isKept =
+                was !== undefined &&
+                previous !== undefined &&
+                FileMetadata.isUnchanged(was[1], item.status, previous.scannedAt)
+              if (!isKept) due.push({ item, was: was?.[1], place: made.length })
+              made.push(isKept ? was : undefined)
               break
             }
             case "Unreadable": {
               if (item.problem !== undefined) yield* problem(item.problem)
-              yield* finishJobs
+              yield* finish
               // what is not seen is not deleted: its last state stays
               yield* before.under(item.key, keep)
               break
@@ -307,7 +382,7 @@ export const scan = Effect.fn("Scan.scan")(function* (pipeline: Pipeline, option
               yield* problem(item.problem)
           }
         }
-        yield* finishJobs
+        yield* finish
       })
     )
   )
@@ -330,21 +405,37 @@ export const scan = Effect.fn("Scan.scan")(function* (pipeline: Pipeline, option
 
 type Failures = SourceUnreadable | TreeError | Sealer.SealError
 
+/** Something that has to be read, and where its entry belongs. */
+interface Due {
+  readonly item: Walk.Found
+  readonly was: NodeEntry | undefined
+  readonly place: number
+}
+
+const displayOf = (item: Walk.Found): string => LocalPath.display(item.path)
+
 /** The previous scan's entries, asked for in ascending order. */
-const previousEntries = Effect.fnUntraced(function* (pipeline: Pipeline, root: TreeReader.Root | undefined) {
-  const stream = root === undefined ? Stream.empty : Snapshot.make({ ...root, pipeline }).scan()
+const previousEntries = Effect.fnUntraced(function* (stream: Stream.Stream<KeyedEntry, TreeError>) {
   const cursor = yield* SortedStreams.cursor(stream)
   const next = Effect.map(cursor.fill, () => cursor.peek())
-  /** Goes to the first entry at or after `key`. */
+  /** Goes on to the first entry at or after `key` as far as memory goes; whether it was found there. */
+  const isAt = (key: string): boolean => {
+    let here = cursor.peek()
+    for (; here !== undefined && Bytes.compareUtf8(here[0], key) < 0; here = cursor.peek()) cursor.advance()
+    return here !== undefined || cursor.isDone()
+  }
+  /** Goes on to the first entry at or after `key`. */
   const seek = Effect.fnUntraced(function* (key: string) {
-    for (let at = yield* next; at !== undefined && Bytes.compareUtf8(at[0], key) < 0; at = yield* next) cursor.advance()
+    while (!isAt(key)) yield* cursor.fill
   })
   return {
-    at: Effect.fnUntraced(function* (key: string) {
-      yield* seek(key)
-      const found = yield* next
-      return found !== undefined && found[0] === key ? found[1] : undefined
-    }),
+    isAt,
+    seek,
+    /** The entry at `key`, once it was sought. */
+    at: (key: string): KeyedEntry | undefined => {
+      const here = cursor.peek()
+      return here !== undefined && here[0] === key ? here : undefined
+    },
     /** Gives the entry at `key`, or all that begin with it when it ends in a slash, to `keep` in portions. */
     under: Effect.fnUntraced(function* (
       key: string,

@@ -32,8 +32,10 @@ export const inlineHistory = 256
 export interface Info {
   /** From 1, oldest first. */
   readonly number: number
-  /** The hash of the published node. */
+  /** The hash of the published node, as it was first sealed. */
   readonly id: Hash.Hash
+  /** Where it is read from: what it was sealed as last. */
+  readonly blob: Hash.Hash
   /** Milliseconds since 1970, where it is known. */
   readonly publishedAt: number | undefined
 }
@@ -48,8 +50,8 @@ const firstReadable = Effect.fnUntraced(function* (
   vault: Readable,
   entries: ReadonlyArray<TransparentNode.HistoryEntry>
 ) {
-  for (const { hash } of entries) {
-    const read = yield* Effect.either(Head.read(vault, hash))
+  for (const entry of entries) {
+    const read = yield* Effect.either(Head.read(vault, TransparentNode.idOf(entry), entry.hash))
     if (Either.isRight(read)) return read.right
     // nothing is lost: what cannot be read stays listed, and whoever asks for it is told why
     if (read.left._tag === "BlobStoreError" && !Salvage.isDamage(read.left)) return yield* Effect.fail(read.left)
@@ -58,9 +60,21 @@ const firstReadable = Effect.fnUntraced(function* (
 })
 
 /**
+ * Those of `entries`, oldest first, that one node superseded together: it merged them, and each leads to a past of its own.
+ * They have one time, but for the nanoseconds that keep their keys apart.
+ */
+const crossings = (entries: ReadonlyArray<TransparentNode.HistoryEntry>) => {
+  const times = entries.map(({ key }) => TransparentNode.parseHistoryKey(key))
+  const isClose = (a: bigint | undefined, b: bigint | undefined) =>
+    a !== undefined && b !== undefined && b - a < 1_000_000n
+  return entries.filter((_, at) => isClose(times[at - 1], times[at]) || isClose(times[at], times[at + 1]))
+}
+
+/**
  * Every snapshot that `head` reaches, oldest first and itself last; beyond the inline history through the nodes it names.
  *
- * A node that is damaged hides at most what nothing else names: one more snapshot before it.
+ * A node that is damaged hides at most what nothing else names: one more snapshot before it. Reads one node in 256, and the
+ * nodes that were merged.
  *
  * @since 0.1.0
  * @category programs
@@ -70,30 +84,46 @@ export const all = Effect.fn("Snapshots.all")(function* (vault: Readable, head: 
   const seen = new Set([Hash.toHex(head.hash)])
   const unseen = (node: TransparentNode.TransparentNode) =>
     TransparentNode.chronological(node.history).filter((entry) => {
-      const hash = Hash.toHex(entry.hash)
+      const hash = Hash.toHex(TransparentNode.idOf(entry))
       return !seen.has(hash) && seen.add(hash)
     })
-  let older = unseen(head.node)
   // each snapshot but the last, with the time at which the next one took its place
-  let chain: ReadonlyArray<TransparentNode.HistoryEntry> = older
+  let chain: ReadonlyArray<TransparentNode.HistoryEntry> = []
   let oldest: Head.Published | undefined = head
-  while (older.length > 0) {
-    oldest = yield* firstReadable(vault, older)
-    older = oldest === undefined ? [] : unseen(oldest.node)
+  const followed = new Set<string>()
+  const pending: Array<Head.Published> = [head]
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    const older = unseen(next.node)
     chain = [...older, ...chain]
+    if (older.length === 0) continue
+    const before = yield* firstReadable(vault, older)
+    if (next === oldest) oldest = before
+    if (before !== undefined) pending.push(before)
+    // no list that is not full has left anything out
+    if (next.node.history.length < inlineHistory) continue
+    for (const parent of crossings(older)) {
+      const id = Hash.toHex(TransparentNode.idOf(parent))
+      if (followed.has(id)) continue
+      followed.add(id)
+      const other = yield* firstReadable(vault, [parent])
+      if (other !== undefined) pending.unshift(other)
+    }
   }
+  if (followed.size > 0) chain = TransparentNode.chronological(chain)
   const first = chain[0]
-  const isFirst = first !== undefined && oldest !== undefined && Bytes.equals(first.hash, oldest.hash)
+  const isFirst = first !== undefined && oldest !== undefined && Bytes.equals(TransparentNode.idOf(first), oldest.hash)
   const begun = oldest !== undefined && isFirst ? TransparentNode.publishedAt(oldest.node) : undefined
   const infos: Array<Info> = chain.map((entry, index) => ({
     number: index + 1,
-    id: entry.hash,
+    id: TransparentNode.idOf(entry),
+    blob: entry.hash,
     publishedAt: index === 0 ? begun : millis(chain[index - 1]!.key)
   }))
   const before = chain[chain.length - 1]
   infos.push({
     number: chain.length + 1,
     id: head.hash,
+    blob: head.hash,
     publishedAt: TransparentNode.publishedAt(head.node) ?? (before === undefined ? undefined : millis(before.key))
   })
   return infos as ReadonlyArray<Info>
@@ -141,7 +171,7 @@ export const resolve = Effect.fn("Snapshots.resolve")(function* (
   const snapshots = yield* all(vault, head)
   const hint = `there are ${snapshots.length}, \`cairn log ${vault.name}:\` shows them`
   const pick = (info: Info | undefined, detail: string) =>
-    info === undefined ? failed("NotFound", `${detail} (${hint})`) : Head.read(vault, info.id)
+    info === undefined ? failed("NotFound", `${detail} (${hint})`) : Head.read(vault, info.id, info.blob)
   switch (selector._tag) {
     case "Latest":
       return yield* pick(

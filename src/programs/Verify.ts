@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Random from "effect/Random"
@@ -56,6 +57,17 @@ const isDamage = (error: TreeError | Head.HeadError): boolean => error._tag === 
 const isDamagedHead = (error: BlobStoreError | Head.HeadError): boolean =>
   error._tag === "HeadError" ? error.reason === "Damaged" : Salvage.isDamage(error)
 
+/** A leaf that has to be read, and where it was met. */
+interface Due {
+  readonly item: TreeWalk.ReachedLeaf
+  readonly where: () => string
+}
+
+/** Leaves that are read at the same time, and those that are gathered before any is: so many, or so many bytes. */
+const readsInFlight = 8
+const batchLeaves = 256
+const batchBytes = 8n * 1024n * 1024n
+
 /**
  * Reads every snapshot, node and blob once, checks all hashes down to the plaintext, and tells each damage; a store that
  * cannot be reached ends it.
@@ -90,45 +102,74 @@ export const verify = Effect.fn("Verify.verify")(function* (vault: Vault.Readabl
     return (place - start + 1) % 1 < share
   }
 
-  const reached = (at: string) =>
-    Effect.fnUntraced(function* (item: TreeWalk.Reached | TreeWalk.Unreadable) {
-      const where = `${at} ${item.path.join(" ")}`.trimEnd()
-      switch (item._tag) {
-        case "Node":
-          counts.nodes += 1
-          seen.add(Hash.toHex(item.hash))
-          return
-        case "Unreadable":
-          if (!isDamage(item.error)) return yield* Effect.fail(item.error)
-          seen.add(Hash.toHex(item.hash))
-          return yield* damage({ kind: "node", hash: Hash.toHex(item.hash), at: where, detail: item.error.message })
-        case "Leaf": {
-          const hash = Hash.toHex(item.hash)
-          if (seen.has(hash)) return
-          seen.add(hash)
-          if (!isSampled(item.hash)) {
-            counts.unread += 1
-            return
+  const checkLeaf = Effect.fnUntraced(function* ({ item, where }: Due) {
+    const read = yield* Effect.either(item.pipeline.readLeaf(item.entry))
+    if (Either.isRight(read)) {
+      counts.bytes += read.right.length
+      return
+    }
+    if (!isDamage(read.left)) return yield* Effect.fail(read.left)
+    const { hash } = item
+    return yield* damage({ kind: "blob", hash: Hash.toHex(hash), at: where(), detail: read.left.message })
+  })
+
+  /** Reads what is due, some at a time; a fiber for each leaf would cost more than reading it. */
+  const checkAll = (due: ReadonlyArray<Due>) => {
+    const before = counts.bytes
+    const length = Math.ceil(due.length / readsInFlight)
+    const strands = Array.from({ length: Math.min(readsInFlight, due.length) }, (_, at) =>
+      due.slice(at * length, (at + 1) * length)
+    )
+    return Effect.forEach(strands, (strand) => Effect.forEach(strand, checkLeaf, { discard: true }), {
+      concurrency: "unbounded",
+      discard: true
+    }).pipe(Effect.zipRight(Effect.suspend(() => progress.step({ bytes: counts.bytes - before }))))
+  }
+
+  const tree = (root: TreeReader.Root | undefined, at: string) => {
+    if (root === undefined || seen.has(Hash.toHex(root.hash))) return Effect.void
+    let due: Array<Due> = []
+    let dueBytes = 0n
+    const check = Effect.suspend(() => {
+      const taken = due
+      due = []
+      dueBytes = 0n
+      return taken.length === 0 ? Effect.void : checkAll(taken)
+    })
+    const reached = Effect.fnUntraced(function* (items: Chunk.Chunk<TreeWalk.Reached | TreeWalk.Unreadable>) {
+      for (const item of items) {
+        const where = () => `${at} ${item.path.join(" ")}`.trimEnd()
+        const hash = Hash.toHex(item.hash)
+        switch (item._tag) {
+          case "Node":
+            counts.nodes += 1
+            seen.add(hash)
+            break
+          case "Unreadable":
+            if (!isDamage(item.error)) return yield* Effect.fail(item.error)
+            seen.add(hash)
+            yield* damage({ kind: "node", hash, at: where(), detail: item.error.message })
+            break
+          case "Leaf": {
+            if (seen.has(hash)) break
+            seen.add(hash)
+            if (!isSampled(item.hash)) {
+              counts.unread += 1
+              break
+            }
+            counts.blobs += 1
+            due.push({ item, where })
+            dueBytes += item.entry.content.size
+            if (due.length >= batchLeaves || dueBytes >= batchBytes) yield* check
           }
-          counts.blobs += 1
-          const read = yield* Effect.either(item.pipeline.readLeaf(item.entry))
-          if (Either.isRight(read)) {
-            counts.bytes += read.right.length
-            return yield* progress.step({ bytes: read.right.length })
-          }
-          if (!isDamage(read.left)) return yield* Effect.fail(read.left)
-          return yield* damage({ kind: "blob", hash, at: where, detail: read.left.message })
         }
       }
     })
-
-  const tree = (root: TreeReader.Root | undefined, at: string) =>
-    root === undefined || seen.has(Hash.toHex(root.hash))
-      ? Effect.void
-      : TreeWalk.inspect(pipeline, root, { skip: (hash) => seen.has(Hash.toHex(hash)) }).pipe(
-          Stream.mapEffect(reached(at), { concurrency: 8, unordered: true }),
-          Stream.runDrain
-        )
+    return TreeWalk.inspect(pipeline, root, { skip: (hash) => seen.has(Hash.toHex(hash)) }).pipe(
+      Stream.runForEachChunk(reached),
+      Effect.zipRight(check)
+    )
+  }
 
   yield* progress.phase("verifying")
   const head = yield* Head.newest(vault).pipe(
@@ -145,7 +186,7 @@ export const verify = Effect.fn("Verify.verify")(function* (vault: Vault.Readabl
   for (const info of [...snapshots].reverse()) {
     counts.snapshots += 1
     const at = `snapshot ${info.number}:`
-    const published = yield* Effect.either(Head.read(vault, info.id))
+    const published = yield* Effect.either(Head.read(vault, info.id, info.blob))
     if (Either.isRight(published)) yield* tree(published.right.root, at)
     else if (!isDamage(published.left)) return yield* Effect.fail(published.left)
     else yield* damage({ kind: "snapshot", hash: Hash.toHex(info.id), at, detail: published.left.message })

@@ -10,6 +10,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Bytes from "../schema/Bytes.ts"
 import * as LocalPath from "../schema/LocalPath.ts"
+import { maxKeyLength } from "../schema/Node.ts"
 import * as LocalTree from "../services/LocalTree.ts"
 import type { Selection } from "../services/VaultState.ts"
 import * as Folder from "./Folder.ts"
@@ -28,7 +29,6 @@ export interface Found {
   /** Its key in the tree: a directory's ends in a slash. */
   readonly key: string
   readonly path: LocalPath.LocalPath
-  readonly display: string
   readonly status: LocalTree.FileStatus
 }
 
@@ -77,6 +77,13 @@ const ownIgnoreFile = ".cairnignore"
 const holdsData = (status: LocalTree.FileStatus): boolean =>
   status.kind === "regular" || status.kind === "directory" || status.kind === "symlink"
 
+/** Whether the key, or that of a directory of the name, is longer than a tree's key may be. */
+const isTooLong = (key: string): boolean =>
+  key.length * 3 >= maxKeyLength && Bytes.fromUtf8(key).length + 1 > maxKeyLength
+
+/** The two ends of a path that no line has room for. */
+const abridged = (path: string): string => `${path.slice(0, 100)} … ${path.slice(-100)}`
+
 /**
  * Everything the selection takes, each directory before what is in it, keys ascending by UTF-8 bytes; memory is bounded by
  * the largest directory on the way down. Fails when the root itself is gone or must not be read, so that this never looks
@@ -120,7 +127,7 @@ export const walk = (tree: LocalTree.Service, options: Options): Stream.Stream<I
     const filter = rules(ignoreFiles)
 
     for (const entry of entries) {
-      const display = LocalPath.display(entry.path)
+      const display = () => LocalPath.display(entry.path)
       const name = entry.name.text
       if (name === undefined) {
         pending.push([
@@ -128,7 +135,7 @@ export const walk = (tree: LocalTree.Service, options: Options): Stream.Stream<I
           {
             item: {
               _tag: "Skipped",
-              problem: problem(display, "its name is not valid UTF-8, which the format cannot hold")
+              problem: problem(display(), "its name is not valid UTF-8, which the format cannot hold")
             }
           }
         ])
@@ -136,10 +143,19 @@ export const walk = (tree: LocalTree.Service, options: Options): Stream.Stream<I
       }
       if (LocalPath.isTemporary(name)) continue
       const key = Folder.join(folder, name)
+      if (isTooLong(key)) {
+        const detail = `its path in the vault is longer than ${maxKeyLength} bytes, which the format cannot hold`
+        if (filter.includes(name, Either.isRight(entry.status) && entry.status.right.kind === "directory"))
+          pending.push([name, { item: { _tag: "Skipped", problem: problem(abridged(display()), detail) } }])
+        continue
+      }
       if (Either.isLeft(entry.status)) {
         if (!filter.includes(name, false)) continue
         // neither is known whether it is a file nor a directory
-        pending.push([name, { item: { _tag: "Unreadable", key, problem: problem(display, entry.status.left.detail) } }])
+        pending.push([
+          name,
+          { item: { _tag: "Unreadable", key, problem: problem(display(), entry.status.left.detail) } }
+        ])
         pending.push([`${name}/`, { item: { _tag: "Unreadable", key: `${key}/` } }])
         continue
       }
@@ -148,10 +164,10 @@ export const walk = (tree: LocalTree.Service, options: Options): Stream.Stream<I
       if (!filter.includes(name, isDirectory)) continue
       if (isDirectory && without.some((own) => LocalTree.sameFile(own, status))) continue
       if (!holdsData(status)) {
-        pending.push([name, { item: { _tag: "LeftOut", display } }])
+        pending.push([name, { item: { _tag: "LeftOut", display: display() } }])
         continue
       }
-      const item: Found = { _tag: "Found", key: isDirectory ? `${key}/` : key, path: entry.path, display, status }
+      const item: Found = { _tag: "Found", key: isDirectory ? `${key}/` : key, path: entry.path, status }
       const stays = isDirectory && (!selection.oneFileSystem || status.device === root.status.device)
       pending.push([
         isDirectory ? `${name}/` : name,
@@ -174,7 +190,6 @@ export const walk = (tree: LocalTree.Service, options: Options): Stream.Stream<I
       _tag: "Found",
       key: folder,
       path: root.path,
-      display: LocalPath.display(root.path),
       status: root.status
     })
 
@@ -182,7 +197,6 @@ export const walk = (tree: LocalTree.Service, options: Options): Stream.Stream<I
     _tag: "Found",
     key: `${folder}/`,
     path: root.path,
-    display: LocalPath.display(root.path),
     status: root.status
   }
   const start: Frame = {

@@ -101,6 +101,29 @@ export interface ReadOptions {
   readonly expect?: FileStatus
 }
 
+/** @since 0.1.0 @category models */
+export interface ReadWholeOptions {
+  /** The most bytes of one file that are read. */
+  readonly limit: number
+  /** Whether extended attributes are asked for too. */
+  readonly attributes: boolean
+}
+
+/** A regular file that was read at once. @since 0.1.0 @category models */
+export interface WholeFile {
+  /** What it was when it was opened. */
+  readonly before: FileStatus
+  /**
+   * Its bytes; nothing when there are more than the limit, or when only reading in pieces tells how many there are. The files
+   * of one call share buffers that nobody else has.
+   */
+  readonly bytes: Uint8Array | undefined
+  /** Whether nothing was written to it meanwhile. */
+  readonly steady: boolean
+  /** Empty unless asked for; on the left when they could not be had. */
+  readonly attributes: Either.Either<ReadonlyArray<ExtendedAttribute>, LocalTreeError>
+}
+
 /** What a tree can keep exactly. @since 0.1.0 @category models */
 export interface Capabilities {
   /** Modification times are set to the nanosecond; otherwise to the microsecond. */
@@ -132,6 +155,13 @@ export interface Note {
 export interface WriteOptions extends Metadata {
   /** Replace a file or symbolic link that is there; a directory is never replaced. Off: `Exists`. */
   readonly overwrite?: boolean
+}
+
+/** A small file that is written at once, where nothing is. @since 0.1.0 @category models */
+export interface WholeWrite {
+  readonly components: Components
+  readonly bytes: Uint8Array
+  readonly metadata: Metadata
 }
 
 /** @since 0.1.0 @category models */
@@ -172,6 +202,12 @@ export interface Target {
     content: Stream.Stream<Uint8Array, E> | Uint8Array,
     options?: WriteOptions
   ) => Effect.Effect<ReadonlyArray<Note>, LocalTreeError | E>
+  /** For each place whether nothing is there, as far as one may look; cheaper than {@link Target.existing} for many. */
+  readonly areFree: (all: ReadonlyArray<Components>) => Effect.Effect<ReadonlyArray<boolean>>
+  /** As {@link Target.writeFile} without `overwrite` for many small files, far cheaper than one by one; each fails by itself. */
+  readonly writeAll: (
+    files: ReadonlyArray<WholeWrite>
+  ) => Effect.Effect<ReadonlyArray<Either.Either<ReadonlyArray<Note>, LocalTreeError>>>
   /** Makes a symbolic link that holds `target` verbatim; `mode` does not apply. Missing parents are made. */
   readonly symlink: (
     components: Components,
@@ -221,6 +257,14 @@ export interface Service {
   readonly groupName: (gid: number) => Effect.Effect<string | undefined>
   /** Opens a regular file; no symbolic link on the way is followed, and nothing else (a pipe, a device) is waited for. */
   readonly open: (path: LocalPath, options?: ReadOptions) => Effect.Effect<Reading, LocalTreeError, Scope.Scope>
+  /**
+   * Reads small files, each as {@link Service.open} would with the status that was listed as `expect`, in their order; far
+   * cheaper than one by one. The caller bounds their sum.
+   */
+  readonly readWhole: (
+    files: ReadonlyArray<{ readonly path: LocalPath; readonly expect: FileStatus }>,
+    options: ReadWholeOptions
+  ) => Effect.Effect<ReadonlyArray<Either.Either<WholeFile, LocalTreeError>>>
   /** The `content` of {@link Service.open} alone. */
   readonly read: (path: LocalPath, options?: ReadOptions) => Stream.Stream<Uint8Array, LocalTreeError>
   /** Opens a directory to restore into, made with its parents if missing; a link that leads to one is followed. */

@@ -39,8 +39,8 @@ export interface SealedChunk {
 /** @since 0.1.0 @category models */
 export interface Service {
   /**
-   * Each chunk as a leaf under `context`, in order (docs/format/fs5.md §6.1, §6.2). The chunks must not be used afterwards:
-   * they may have moved to another thread.
+   * Each chunk as a leaf under `context`, in order (docs/format/fs5.md §6.1, §6.2). The chunks are given away with the whole
+   * buffers that they lie in: they may have moved to another thread. The blobs may share a buffer too.
    */
   readonly seal: (
     context: TraversalContext,

@@ -20,6 +20,11 @@ const withBadSector = (objects: Service, path: string): Service => {
   return {
     ...objects,
     get: (wanted, range) => (isBad && wanted === path ? error : objects.get(wanted, range)),
+    // what is put anew lies elsewhere on the disk
+    put: (wanted, bytes) => {
+      if (wanted === path) isBad = false
+      return objects.put(wanted, bytes)
+    },
     remove: (wanted) => {
       if (wanted === path) isBad = false
       return objects.remove(wanted)

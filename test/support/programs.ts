@@ -2,6 +2,7 @@
 import * as Chunk from "effect/Chunk"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -117,6 +118,14 @@ export const make = Effect.fnUntraced(function* (files: Readonly<Record<string, 
   const tree: LocalTree.Service = {
     ...disk.service,
     open: (path, options) => Effect.zipRight(reach(path), disk.service.open(path, options)),
+    readWhole: (files, options) =>
+      Effect.forEach(files, (file) =>
+        Effect.flatMap(Effect.either(reach(file.path)), (reached) =>
+          Either.isLeft(reached)
+            ? Effect.succeed(Either.left(reached.left))
+            : Effect.map(disk.service.readWhole([file], options), ([read]) => read!)
+        )
+      ),
     entries: (path) => Effect.zipRight(reach(path), disk.service.entries(path))
   }
   const layer = Layer.mergeAll(

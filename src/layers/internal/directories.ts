@@ -27,6 +27,12 @@ export interface Directories {
     create: boolean,
     use: (directory: Directory, created: boolean) => Effect.Effect<A, E>
   ) => Effect.Effect<A, E | LocalTreeError>
+  /** As `use` for what is done at once: whoever enters leaves before anything else happens. */
+  readonly enter: (
+    components: Components,
+    at: Files.Place,
+    create: boolean
+  ) => Either.Either<{ readonly directory: Directory; readonly leave: () => void }, LocalTreeError>
   /** Forgets the directory at `components` and all below it. */
   readonly forget: (components: Components) => void
 }
@@ -96,35 +102,39 @@ export const make = (
     }
 
     // synchronous from end to end, so that nothing is closed between finding and counting a use
-    const acquire = (components: Components, at: Files.Place, create: boolean) =>
-      Either.gen(function* () {
-        let directory = open.get("")
-        let created = false
-        if (directory === undefined) return yield* Either.left(Files.failure(rootPlace, "Unavailable", "it is closed"))
-        let depth = Files.hasDoors ? components.length : 0
-        for (; depth > 0; depth--) {
-          const key = keyOf(components.slice(0, depth))
-          const known = open.get(key)
-          if (known === undefined) continue
-          open.delete(key)
-          open.set(key, known)
-          directory = known
-          break
-        }
-        for (; depth < components.length; depth++) {
-          // the parent must outlive the step: making room for it may close what nobody uses
-          const parent: Directory = directory
-          parent.uses++
-          const next = step(parent, components[depth]!, at, create)
-          release(parent)
-          const found: { directory: Directory; created: boolean } = yield* next
-          directory = found.directory
-          created = found.created
-          if (Files.hasDoors) keep(keyOf(components.slice(0, depth + 1)), directory)
-        }
-        directory.uses++
-        return { directory, created }
-      })
+    const acquire = (
+      components: Components,
+      at: Files.Place,
+      create: boolean
+    ): Either.Either<{ readonly directory: Directory; readonly created: boolean }, LocalTreeError> => {
+      const root = open.get("")
+      if (root === undefined) return Either.left(Files.failure(rootPlace, "Unavailable", "it is closed"))
+      let directory = root
+      let created = false
+      let depth = Files.hasDoors ? components.length : 0
+      for (; depth > 0; depth--) {
+        const key = keyOf(depth === components.length ? components : components.slice(0, depth))
+        const known = open.get(key)
+        if (known === undefined) continue
+        open.delete(key)
+        open.set(key, known)
+        directory = known
+        break
+      }
+      for (; depth < components.length; depth++) {
+        // the parent must outlive the step: making room for it may close what nobody uses
+        const parent = directory
+        parent.uses++
+        const next = step(parent, components[depth]!, at, create)
+        release(parent)
+        if (Either.isLeft(next)) return Either.left(next.left)
+        directory = next.right.directory
+        created = next.right.created
+        if (Files.hasDoors) keep(keyOf(components.slice(0, depth + 1)), directory)
+      }
+      directory.uses++
+      return Either.right({ directory, created })
+    }
     const release = (directory: Directory) => {
       directory.uses--
       if (!directory.kept) shut(directory)
@@ -151,6 +161,11 @@ export const make = (
           ({ created, directory }) => use(directory, created),
           ({ directory }) => Effect.sync(() => release(directory))
         ),
+      enter: (components, at, create) =>
+        Either.map(acquire(components, at, create), ({ directory }) => ({
+          directory,
+          leave: () => release(directory)
+        })),
       forget: (components) => {
         const key = keyOf(components)
         for (const [known, directory] of open) {

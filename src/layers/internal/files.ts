@@ -48,7 +48,10 @@ export interface Place {
 
 export const place = (operation: string, path: LocalPath.LocalPath): Place => ({
   operation,
-  path: LocalPath.display(path)
+  // only failures are shown
+  get path() {
+    return LocalPath.display(path)
+  }
 })
 
 export const failure = (at: Place, reason: Reason, detail: string): LocalTreeError =>

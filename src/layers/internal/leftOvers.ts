@@ -2,7 +2,6 @@
  * Temporary files that a killed restore left behind.
  */
 import * as fs from "node:fs"
-import * as Effect from "effect/Effect"
 import * as LocalPath from "../../schema/LocalPath.ts"
 import type { Native } from "./native.ts"
 
@@ -24,25 +23,25 @@ const isAbandoned = (path: Buffer, native: Native | undefined): boolean => {
   }
 }
 
-/** Removes the abandoned temporary files in the directory of `door`; `writing` are our own. */
-export const remove = (door: Buffer, native: Native | undefined, writing: ReadonlySet<string>): Effect.Effect<void> =>
-  Effect.async<ReadonlyArray<Buffer>>((resume) =>
+const namesIn = (door: Buffer): ReadonlyArray<Buffer> => {
+  try {
+    return fs.readdirSync(Buffer.concat([door, Buffer.from(".")]), { encoding: "buffer" })
+  } catch {
     // a directory that cannot be listed has nothing that could be cleaned
-    fs.readdir(Buffer.concat([door, Buffer.from(".")]), { encoding: "buffer" }, (error, names) =>
-      resume(Effect.succeed(error ? [] : names))
-    )
-  ).pipe(
-    Effect.flatMap((names) => {
-      for (const bytes of names) {
-        const name = bytes.length === 27 ? bytes.toString("latin1") : ""
-        if (!LocalPath.isTemporary(name) || writing.has(name)) continue
-        const path = Buffer.concat([door, bytes])
-        try {
-          if (isAbandoned(path, native)) fs.unlinkSync(path)
-        } catch {
-          // nothing is lost: it is gone, or stays for the next run; it is no reason not to restore
-        }
-      }
-      return Effect.void
-    })
-  )
+    return []
+  }
+}
+
+/** Removes the abandoned temporary files in the directory of `door`; `writing` are our own. */
+export const remove = (door: Buffer, native: Native | undefined, writing: ReadonlySet<string>): void => {
+  for (const bytes of namesIn(door)) {
+    const name = bytes.length === 27 ? bytes.toString("latin1") : ""
+    if (!LocalPath.isTemporary(name) || writing.has(name)) continue
+    const path = Buffer.concat([door, bytes])
+    try {
+      if (isAbandoned(path, native)) fs.unlinkSync(path)
+    } catch {
+      // nothing is lost: it is gone, or stays for the next run; it is no reason not to restore
+    }
+  }
+}

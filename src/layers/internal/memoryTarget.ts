@@ -75,7 +75,7 @@ export const make = (disk: Tree.Disk, base: LocalPath.LocalPath, options: Target
         return Either.right(notes)
       })
     )
-  return {
+  const target: Target = {
     path: base,
     ensureDirectory: (components) =>
       Effect.flatMap(now, (time) =>
@@ -145,6 +145,15 @@ export const make = (disk: Tree.Disk, base: LocalPath.LocalPath, options: Target
           })
         }).pipe(Either.orElse((error) => (error.reason === "NotFound" ? Either.right(undefined) : Either.left(error))))
       ),
+    areFree: (all) =>
+      Effect.forEach(all, (components) =>
+        Effect.match(target.existing(components), { onSuccess: (found) => found === undefined, onFailure: () => false })
+      ),
+    writeAll: (files) =>
+      Effect.forEach(files, ({ bytes, components, metadata }) =>
+        Effect.either(target.writeFile(components, bytes, metadata))
+      ),
     sync: Effect.void
   }
+  return target
 }

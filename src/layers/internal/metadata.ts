@@ -45,7 +45,10 @@ export const make = (native: Native | undefined, allowSetuid: boolean) => {
         return false
       }
     }
-    const lstat = () => fs.lstatSync(subject.path, { bigint: true })
+    const status = () =>
+      subject.fd === undefined
+        ? fs.lstatSync(subject.path, { bigint: true })
+        : fs.fstatSync(subject.fd, { bigint: true })
 
     // first of all: a change of owner clears capabilities and setuid
     const ownerKept = owner(subject, metadata, tried, note)
@@ -74,7 +77,7 @@ export const make = (native: Native | undefined, allowSetuid: boolean) => {
           )
       })
       if (set) {
-        const got = lstat().mtimeNs
+        const got = status().mtimeNs
         const off = got > mtimeNs ? got - mtimeNs : mtimeNs - got
         if (off > (native === undefined ? doubleError : 0n))
           note("mtime", `the file system keeps ${got} ns instead of ${mtimeNs} ns since 1970`)

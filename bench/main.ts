@@ -1,0 +1,133 @@
+/**
+ * Cairn beside restic on one seeded tree:
+ *
+ *     npm run bench -- [--small | --middle] [--runs N] [--only cairn] [--disk DIR] [--restic PROGRAM] [--json] [--keep]
+ *
+ * `bench/README.md` says how each number is made.
+ */
+import * as fs from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { parseArgs } from "node:util"
+import * as Corpus from "./Corpus.ts"
+import * as Limit from "./Limit.ts"
+import { type Measured, measure, median } from "./Measure.ts"
+import * as Systems from "./Systems.ts"
+import * as Table from "./Table.ts"
+
+const { values } = parseArgs({
+  options: {
+    small: { type: "boolean", default: false },
+    middle: { type: "boolean", default: false },
+    runs: { type: "string", default: "5" },
+    only: { type: "string" },
+    place: { type: "string" },
+    disk: { type: "string" },
+    restic: { type: "string", default: "restic" },
+    json: { type: "boolean", default: false },
+    keep: { type: "boolean", default: false }
+  }
+})
+
+const runs = Math.max(1, Number(values.runs) || 1)
+const say = (text: string) => process.stderr.write(`${text}\n`)
+
+const memoryDisk = "/dev/shm"
+const parent = values.place ?? (fs.existsSync(memoryDisk) ? memoryDisk : tmpdir())
+const top = fs.mkdtempSync(join(parent, "cairn-bench-"))
+const size = Corpus.sizes[values.small ? "small" : values.middle ? "middle" : "full"]!
+
+/** Change times are kept in whole seconds: what changed in the second of a backup counts as changed in the next. */
+const settle = () => new Promise((done) => setTimeout(done, 2500))
+
+type Times = Map<Table.Row, Array<Measured>>
+
+const measureSystem = async (system: Systems.System, source: string, times: Times, where: string): Promise<number> => {
+  const place = fs.mkdtempSync(join(where, `${system.name}-`))
+  const target = join(place, "restored")
+  const note = async (row: Table.Row, command: Parameters<typeof measure>[0]) => {
+    const measured = await measure(command)
+    times.set(row, [...(times.get(row) ?? []), measured])
+    say(`  ${system.name} ${row}: ${measured.wall.toFixed(2)} s, ${measured.cpu.toFixed(2)} s CPU`)
+  }
+  const prepare = system.prepare(place)
+  if (prepare !== undefined) await measure(prepare)
+  await note("first backup", system.backup(place, source))
+  await settle()
+  await note("unchanged backup", system.backup(place, source))
+  const stored = Corpus.bytesBelow(system.stored(place))
+  await note("restore", system.restore(place, source, target))
+  const restored = Corpus.bytesBelow(target)
+  const expected = Corpus.bytesBelow(source)
+  if (restored !== expected) throw new Error(`${system.name} restored ${restored} bytes of ${expected}`)
+  fs.rmSync(target, { recursive: true })
+  await note("verify all data", system.verify(place))
+  if (system.name === "cairn") {
+    await note("--version", Systems.cairnCommand(place, ["--version"]))
+    await note("list", Systems.cairnCommand(place, ["list"]))
+    await note("list VAULT:", Systems.cairnCommand(place, ["list", "bench:"]))
+  }
+  fs.rmSync(place, { recursive: true })
+  return stored
+}
+
+try {
+  const restic = values.only === "cairn" ? undefined : Systems.restic(values.restic)
+  const systems = [...(restic === undefined ? [] : [restic]), Systems.cairn()]
+  say(`making the ${size.name} tree`)
+  const corpus = Corpus.make(join(top, "tree"), size)
+  await settle()
+  const results = new Map<string, { readonly times: Times; stored: number }>(
+    systems.map(({ name }) => [name, { times: new Map(), stored: 0 }])
+  )
+  const onDisk = new Map<string, Times>(systems.map(({ name }) => [name, new Map()]))
+  for (let run = 1; run <= runs; run++) {
+    say(`run ${run} of ${runs}`)
+    for (const system of run % 2 === 1 ? systems : [...systems].reverse()) {
+      const result = results.get(system.name)!
+      result.stored = await measureSystem(system, corpus.directory, result.times, top)
+    }
+    if (values.disk === undefined) continue
+    const where = fs.mkdtempSync(join(values.disk, "cairn-bench-"))
+    try {
+      for (const system of systems) await measureSystem(system, corpus.directory, onDisk.get(system.name)!, where)
+    } finally {
+      fs.rmSync(where, { recursive: true, force: true })
+    }
+  }
+  say("the limit and the stored sizes")
+  const limit = Limit.measure(corpus.directory, join(top, "scratch"))
+  const stored = {
+    "padding block 1": await Limit.storedSize(corpus.directory, 1),
+    "padding block 1024": await Limit.storedSize(corpus.directory, 1024)
+  }
+  const summarize = (times: Times): Table.Summary =>
+    new Map(
+      [...times].map(([row, all]) => [
+        row,
+        {
+          wall: median(all.map(({ wall }) => wall)),
+          cpu: median(all.map(({ cpu }) => cpu)),
+          anonymous: median(all.map(({ anonymous }) => anonymous)),
+          mapped: median(all.map(({ mapped }) => mapped))
+        }
+      ])
+    )
+  const report: Table.Report = {
+    corpus: { name: size.name, files: corpus.files, bytes: corpus.bytes },
+    runs,
+    versions: Object.fromEntries(systems.map(({ name, version }) => [name, version])),
+    libraries: Limit.libraries,
+    limit,
+    stored,
+    systems: Object.fromEntries(
+      [...results].map(([name, { stored, times }]) => [
+        name,
+        { stored, rows: summarize(times), disk: summarize(onDisk.get(name) ?? new Map()) }
+      ])
+    )
+  }
+  process.stdout.write(values.json ? Table.json(report) : Table.text(report))
+} finally {
+  if (!values.keep) fs.rmSync(top, { recursive: true, force: true })
+}

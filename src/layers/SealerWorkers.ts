@@ -1,0 +1,174 @@
+/**
+ * Sealing on worker threads, so that reading, storing and encoding go on side by side.
+ *
+ * @since 0.1.0
+ */
+import { availableParallelism } from "node:os"
+import { Worker } from "node:worker_threads"
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import * as TraversalContext from "../schema/TraversalContext.ts"
+import { Crypto } from "../services/Crypto.ts"
+import { SealError, Sealer, type Service } from "../services/Sealer.ts"
+import * as Protocol from "./internal/sealerProtocol.ts"
+import * as SealerInline from "./SealerInline.ts"
+
+/** @since 0.1.0 @category models */
+export interface Options {
+  /** Threads; as many as there are cores, at most 4, when absent. With less than two everything is done on the calling thread. */
+  readonly workers?: number
+  /** Bytes that are sealed on the calling thread before any worker is started: a small backup is over by then. */
+  readonly inlineBytes?: number
+  /** What the workers compute with; as `CAIRN_CRYPTO` says when absent. */
+  readonly implementation?: Protocol.Start["implementation"]
+  /** The workers' program; the one beside this module when absent. */
+  readonly script?: URL
+}
+
+const mostWorkers = 4
+const defaultInlineBytes = 4 * 1024 * 1024
+
+/** Plaintext that may be with the workers, in all, and the unit it is counted in. */
+const bytesInFlight = 16 * 1024 * 1024
+const permitBytes = 64 * 1024
+
+type Waiting = (reply: Protocol.Sealed | Protocol.Refused) => void
+
+interface Hand {
+  readonly worker: Worker
+  readonly waiting: Map<number, Waiting>
+  readonly contexts: Set<number>
+  /** Bytes that it has not answered yet. */
+  load: number
+  ready: boolean
+  gone: boolean
+}
+
+/** Beside this module where it is built; from sources there is none that Node can load, and all is sealed on this thread. */
+const builtScript = import.meta.url.endsWith(".ts") ? undefined : new URL("./internal/sealerWorker.js", import.meta.url)
+
+/**
+ * A sealer over worker threads, which end with the scope. Where none can be started everything is sealed on the calling
+ * thread; a thread that dies while it works makes its batches `Unavailable`.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (options: Options = {}): Effect.Effect<Service, never, Crypto | Scope.Scope> =>
+  Effect.gen(function* () {
+    const { primitives } = yield* Crypto
+    const inline = SealerInline.make(primitives)
+    const count = options.workers ?? Math.min(availableParallelism(), mostWorkers)
+    const script = options.script ?? builtScript
+    if (count < 2 || script === undefined) return inline
+
+    let hands: ReadonlyArray<Hand> | undefined
+    let inlineLeft = options.inlineBytes ?? defaultInlineBytes
+    let lastRequest = 0
+    const numbers = new WeakMap<TraversalContext.TraversalContext, number>()
+    let lastNumber = 0
+    const total = Math.floor(bytesInFlight / permitBytes)
+    const room = Effect.unsafeMakeSemaphore(total)
+
+    const hire = (): Hand => {
+      const worker = new Worker(script, {
+        workerData: { implementation: options.implementation ?? "auto" } satisfies Protocol.Start
+      })
+      const hand: Hand = { worker, waiting: new Map(), contexts: new Set(), load: 0, ready: false, gone: false }
+      const lose = (detail: string) => {
+        hand.gone = true
+        for (const [id, resume] of hand.waiting) resume({ id, reason: "Unavailable", detail })
+        hand.waiting.clear()
+      }
+      worker.on("message", (reply: Protocol.Reply) => {
+        if ("ready" in reply) hand.ready = true
+        else {
+          const resume = hand.waiting.get(reply.id)
+          hand.waiting.delete(reply.id)
+          resume?.(reply)
+        }
+      })
+      // nothing is lost where it dies before it is ready: all is sealed on the calling thread then
+      worker.on("error", (cause) => lose(`its worker thread failed (${cause.message})`))
+      worker.on("exit", () => lose("its worker thread ended"))
+      return hand
+    }
+
+    yield* Effect.addFinalizer(() =>
+      Effect.forEach(hands ?? [], ({ worker }) => Effect.promise(() => worker.terminate()), {
+        concurrency: "unbounded",
+        discard: true
+      })
+    )
+
+    /** The worker with the least to do. */
+    const free = (): Hand | undefined => {
+      let found: Hand | undefined
+      for (const hand of hands ?? [])
+        if (hand.ready && !hand.gone && (found === undefined || hand.load < found.load)) found = hand
+      return found
+    }
+
+    const send = (
+      hand: Hand,
+      context: TraversalContext.TraversalContext,
+      chunks: ReadonlyArray<Uint8Array>,
+      bytes: number
+    ) =>
+      Effect.async<Protocol.Sealed | Protocol.Refused>((resume) => {
+        const number = numbers.get(context) ?? ++lastNumber
+        numbers.set(context, number)
+        const encoded = hand.contexts.has(number) ? undefined : TraversalContext.encode(context)
+        hand.contexts.add(number)
+        const request: Protocol.SealRequest = { id: ++lastRequest, context: number, encoded, chunks }
+        const buffers = new Set<ArrayBuffer>()
+        for (const { buffer } of chunks) if (buffer instanceof ArrayBuffer) buffers.add(buffer)
+        hand.load += bytes
+        hand.waiting.set(request.id, (reply) => {
+          hand.load -= bytes
+          resume(Effect.succeed(reply))
+        })
+        hand.worker.postMessage(request, [...buffers])
+      })
+
+    return {
+      seal: (context, chunks) =>
+        Effect.suspend(() => {
+          const lengths = chunks.map((chunk) => chunk.length)
+          const bytes = lengths.reduce((sum, length) => sum + length, 0)
+          if (hands === undefined) {
+            inlineLeft -= bytes
+            if (inlineLeft < 0) hands = Array.from({ length: count }, hire)
+          }
+          if (free() === undefined) return inline.seal(context, chunks)
+          const permits = Math.min(total, Math.ceil(bytes / permitBytes) || 1)
+          return room.withPermits(permits)(
+            Effect.suspend(() => {
+              const hand = free()
+              if (hand === undefined) return inline.seal(context, chunks)
+              return Effect.flatMap(send(hand, context, chunks, bytes), (reply) =>
+                "stored" in reply
+                  ? Effect.succeed(Protocol.leaves(context, lengths, reply))
+                  : new SealError({ reason: reply.reason, detail: reply.detail })
+              )
+            })
+          )
+        })
+    }
+  })
+
+/** @since 0.1.0 @category layers */
+export const layer = (options: Options = {}): Layer.Layer<Sealer, never, Crypto> => Layer.scoped(Sealer, make(options))
+
+/** With the cryptography that `CAIRN_CRYPTO` asks for; anything but "portable" is "auto". @since 0.1.0 @category layers */
+export const layerConfig: Layer.Layer<Sealer, never, Crypto> = Layer.scoped(
+  Sealer,
+  Config.string("CAIRN_CRYPTO").pipe(
+    Config.withDefault("auto"),
+    // whether it is a word that is known, the layer of cryptography says
+    Effect.orElseSucceed(() => "auto"),
+    Effect.flatMap((word) => make({ implementation: word === "portable" ? "portable" : "auto" }))
+  )
+)
