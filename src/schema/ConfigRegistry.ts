@@ -47,7 +47,8 @@ export interface Multi {
   readonly write_policy: string
 }
 
-interface MultiEncoded {
+/** @since 0.1.0 @category models */
+export interface MultiEncoded {
   readonly type: "multi"
   readonly backends: ReadonlyArray<string | ConfigRegistryEncoded>
   readonly write_policy?: string
