@@ -19,25 +19,35 @@ import * as Salvage from "./Salvage.ts"
 import * as Snapshots from "./Snapshots.ts"
 import * as Vault from "./Vault.ts"
 
-/** Published nodes by the hex of their hashes, each with the place in time that its history key gives it. */
-type Line = ReadonlyMap<string, { readonly hash: Hash.Hash; readonly time: bigint }>
+/** A published node, where it is read from, and the place in time that its history key gives it. */
+interface Place {
+  readonly hash: Hash.Hash
+  readonly blob: Hash.Hash
+  readonly time: bigint
+}
+
+/** Published nodes by the hex of their hashes. */
+type Line = ReadonlyMap<string, Place>
 
 /** The node itself and everything before it that it names inline; the node counts as newer than all of it. */
 const inline = (published: Head.Published): Line => {
-  const line = new Map<string, { readonly hash: Hash.Hash; readonly time: bigint }>()
+  const line = new Map<string, Place>()
   let latest = 0n
-  for (const { hash, key } of published.node.history) {
-    const time = TransparentNode.parseHistoryKey(key) ?? 0n
+  for (const item of published.node.history) {
+    const time = TransparentNode.parseHistoryKey(item.key) ?? 0n
     if (time > latest) latest = time
-    line.set(Hash.toHex(hash), { hash, time })
+    const hash = TransparentNode.idOf(item)
+    line.set(Hash.toHex(hash), { hash, blob: item.hash, time })
   }
-  return line.set(Hash.toHex(published.hash), { hash: published.hash, time: latest + 1n })
+  return line.set(Hash.toHex(published.hash), { hash: published.hash, blob: published.hash, time: latest + 1n })
 }
 
 /** As `inline`, with everything that is reached through the nodes it names. */
 const whole = Effect.fnUntraced(function* (vault: Vault.Readable, published: Head.Published) {
   const infos = yield* Snapshots.all(vault, published)
-  return new Map(infos.map(({ id, number }) => [Hash.toHex(id), { hash: id, time: BigInt(number) }] as const)) as Line
+  return new Map(
+    infos.map(({ blob, id, number }) => [Hash.toHex(id), { hash: id, blob, time: BigInt(number) }] as const)
+  ) as Line
 })
 
 /** How many newest common nodes are looked for; more would take as many writers that crossed each other at once. */
@@ -48,7 +58,7 @@ const newestCommon = Effect.fnUntraced(function* (vault: Vault.Readable, a: Line
   let common = [...a].filter(([hex]) => b.has(hex)).sort(([, x], [, y]) => (x.time < y.time ? 1 : -1))
   const newest: Array<Head.Published> = []
   for (let first = common[0]; first !== undefined && newest.length < mostBases; first = common[0]) {
-    const published = yield* Head.read(vault, first[1].hash)
+    const published = yield* Head.read(vault, first[1].hash, first[1].blob)
     const before = inline(published)
     newest.push(published)
     common = common.filter(([hex]) => !before.has(hex))

@@ -40,8 +40,10 @@ export class HeadError extends Schema.TaggedError<HeadError>()("HeadError", {
 
 /** A published node: one snapshot and its history. @since 0.1.0 @category models */
 export interface Published {
-  /** The hash of the sealed blob, which is the snapshot's id. */
+  /** The snapshot's id: the hash of the blob that it was first sealed as. */
   readonly hash: Hash.Hash
+  /** What it was sealed as since, where that is another blob. */
+  readonly blob?: Hash.Hash
   readonly node: TransparentNode.TransparentNode
   /** Its tree, nothing when it is empty. */
   readonly root: TreeReader.Root | undefined
@@ -57,12 +59,17 @@ const rootOf = (node: TransparentNode.TransparentNode): TreeReader.Root | undefi
     ? undefined
     : { hash: node.root, ...(node.plaintextHash === undefined ? {} : { plaintextHash: node.plaintextHash }) }
 
-/** Reads the published node `hash`, and checks that it is this vault's. @since 0.1.0 @category programs */
-export const read = Effect.fn("Head.read")(function* (vault: Readable, hash: Hash.Hash) {
+/**
+ * Reads the published node `hash`, and checks that it is this vault's; from `blob` where it was sealed anew.
+ *
+ * @since 0.1.0
+ * @category programs
+ */
+export const read = Effect.fn("Head.read")(function* (vault: Readable, hash: Hash.Hash, blob: Hash.Hash = hash) {
   const envelope = yield* Envelope.Envelope
   const failed = (reason: HeadError["reason"], detail: string) =>
     new HeadError({ reason, vault: vault.name, node: Hash.toHex(hash), detail })
-  const sealed = yield* vault.blobs.get(hash)
+  const sealed = yield* vault.blobs.get(blob)
   const plain = yield* Effect.mapError(envelope.open(vault.identities, sealed), (error) =>
     error.reason === "NotForUs"
       ? failed("NotForUs", "it is not encrypted for this device; have a device that can read it publish again")
@@ -151,4 +158,4 @@ export const newest = Effect.fn("Head.newest")(function* (vault: Readable, floor
 export const contains = (published: Published | undefined, hash: string): boolean =>
   published !== undefined &&
   (Hash.toHex(published.hash) === hash ||
-    published.node.history.some((predecessor) => Hash.toHex(predecessor.hash) === hash))
+    published.node.history.some((predecessor) => Hash.toHex(TransparentNode.idOf(predecessor)) === hash))

@@ -3,7 +3,6 @@
  *
  * @since 0.1.0
  */
-import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -16,14 +15,12 @@ import * as Snapshot from "../fs5/Snapshot.ts"
 import type * as TreeReader from "../fs5/TreeReader.ts"
 import * as Bytes from "../schema/Bytes.ts"
 import * as Hash from "../schema/Hash.ts"
-import type { NodeEntry } from "../schema/Node.ts"
 import * as RegistryEntry from "../schema/RegistryEntry.ts"
-import * as TransparentNode from "../schema/TransparentNode.ts"
-import * as Envelope from "../services/Envelope.ts"
 import { RegistryError } from "../services/Registry.ts"
 import * as VaultState from "../services/VaultState.ts"
 import * as Ancestry from "./Ancestry.ts"
 import * as Head from "./Head.ts"
+import * as Sealing from "./Sealing.ts"
 import * as Snapshots from "./Snapshots.ts"
 import * as Todos from "./Todos.ts"
 import * as Vault from "./Vault.ts"
@@ -133,58 +130,6 @@ const place = Effect.fnUntraced(function* (
 })
 
 /**
- * The time for the history key of a node that is superseded `now` (milliseconds): after everything in its own history, so
- * that a clock that was put back neither changes the order of snapshots nor pushes the newest out of the inline history.
- */
-const supersededAt = (node: TransparentNode.TransparentNode, now: number): number | bigint => {
-  const last = TransparentNode.chronological(node.history).at(-1)
-  const newest = last === undefined ? undefined : TransparentNode.parseHistoryKey(last.key)
-  return newest === undefined || newest < BigInt(now) * 1_000_000n ? now : newest + 1n
-}
-
-/** The history of a node that comes after `heads`, and what else they hold. */
-const inherit = (heads: ReadonlyArray<Head.Published>, now: number) => {
-  let history: ReadonlyArray<TransparentNode.HistoryEntry> = []
-  const known = new Set<string>()
-  const others = new Map<string, NodeEntry>()
-  for (const { node } of heads) {
-    const fresh = node.history.filter(({ hash }) => !known.has(Hash.toHex(hash)))
-    for (const { hash } of fresh) known.add(Hash.toHex(hash))
-    history = [...history, ...fresh]
-    for (const [key, entry] of node.others ?? []) if (!others.has(key)) others.set(key, entry)
-  }
-  // the oldest head first, so that the best one is the newest in the history too
-  for (const { hash, node } of [...heads].reverse())
-    history = TransparentNode.addHistory(history, supersededAt(node, now), hash)
-  return { history: TransparentNode.chronological(history).slice(-Snapshots.inlineHistory), others: [...others] }
-}
-
-/** Puts the sealed node for `tree` beside the blobs it names, and makes all of it durable. */
-const seal = Effect.fnUntraced(function* (
-  vault: Vault.Vault,
-  tree: TreeReader.Root | undefined,
-  heads: ReadonlyArray<Head.Published>
-) {
-  const envelope = yield* Envelope.Envelope
-  const now = Math.floor(yield* Clock.currentTimeMillis)
-  const { history, others } = inherit(heads, now)
-  const node = TransparentNode.make({
-    root: tree?.hash ?? Hash.zero,
-    ...(tree?.plaintextHash === undefined ? {} : { plaintextHash: tree.plaintextHash }),
-    context: vault.context,
-    history,
-    ...(others.length === 0 ? {} : { others }),
-    publishedAt: now
-  })
-  const sealed = yield* envelope.seal(vault.recipients, TransparentNode.encode(node))
-  const hash = vault.primitives.blake3(sealed)
-  yield* vault.blobs.sync
-  yield* vault.blobs.put(hash, sealed)
-  yield* vault.blobs.sync
-  return { hash, sealed }
-})
-
-/**
  * Moves the head to `node`, built on everything in `current`, or fails with `Lost` when somebody else moved it first.
  *
  * That the registry's compare-and-swap kept it is looked at once more: an entry that is neither there nor in the history of
@@ -217,6 +162,15 @@ const announce = Effect.fnUntraced(function* (
   return heads.some((head) => Head.contains(head, Hash.toHex(node)))
     ? revision
     : yield* new Lost({ current: best.entry })
+})
+
+/**
+ * Makes sure of a head that was only read: a write that was cut short, ours or another's, may have reached too few registries
+ * to survive the loss of one.
+ */
+const confirm = Effect.fnUntraced(function* (vault: Vault.Vault, head: Head.Head, current: Head.Current) {
+  const outcome = yield* vault.registry.confirm?.(head.entry, current.entries) ?? Effect.void
+  if (outcome?._tag === "Lost") return yield* new Lost({ current: outcome.current })
 })
 
 /**
@@ -274,9 +228,11 @@ export const publish = Effect.fn("Publish.publish")(function* (vault: Vault.Vaul
   const attempt = Effect.gen(function* () {
     attempts += 1
     const current = yield* Head.current(vault)
-    const landed = intents.find((intent) => current.heads.some((head) => Head.contains(head, intent.node)))
-    if (landed !== undefined) {
+    for (const landed of intents) {
+      const within = current.heads.find((head) => Head.contains(head, landed.node))
+      if (within === undefined) continue
       // an earlier attempt's write was applied though its answer was lost
+      yield* confirm(vault, within, current)
       yield* acknowledge(landed)
       const node = Either.getOrThrow(Hash.fromHex(landed.node))
       return { outcome: "published", revision: landed.revision, node, conflicts: [] } as const
@@ -290,10 +246,11 @@ export const publish = Effect.fn("Publish.publish")(function* (vault: Vault.Vaul
     const [head, ...rivals] = current.heads
     if (head !== undefined && rivals.length === 0 && sameRoot(head.root, root)) {
       yield* vault.blobs.sync
+      yield* confirm(vault, head, current)
       yield* acknowledge(recordOf(root, head.entry.revision, head.hash, []))
       return { outcome: "unchanged", revision: head.entry.revision, node: head.hash, conflicts } as const
     }
-    const node = yield* seal(vault, root, current.heads)
+    const node = yield* Sealing.seal(vault, root, current.heads)
     const record = recordOf(root, current.revision + 1n, node.hash, conflicts)
     yield* state.intend(vault.name, change.folder, record)
     intents.push(record)
@@ -331,7 +288,7 @@ export const reseal = Effect.fn("Publish.reseal")(function* (vault: Vault.Vault)
 /** Publishes `root` as the vault's tree, after `heads` and over all entries. */
 const put = Effect.fnUntraced(function* (vault: Vault.Vault, root: TreeReader.Root | undefined, built: Built) {
   const state = yield* VaultState.VaultState
-  const node = yield* seal(vault, root, built.heads)
+  const node = yield* Sealing.seal(vault, root, built.heads)
   yield* Todos.plan(vault, node.hash, built)
   const revision = yield* announce(vault, node.hash, built)
   yield* state.saveLastNode(vault.name, node.sealed)

@@ -13,6 +13,7 @@ import * as RegistryEntry from "../schema/RegistryEntry.ts"
 import * as StreamKey from "../schema/StreamKey.ts"
 import type * as Envelope from "../services/Envelope.ts"
 import * as VaultState from "../services/VaultState.ts"
+import * as Copying from "./Copying.ts"
 import * as Head from "./Head.ts"
 import * as Snapshots from "./Snapshots.ts"
 import type { Vault } from "./Vault.ts"
@@ -70,6 +71,34 @@ const mirror = Effect.fnUntraced(function* (vault: Vault, todo: Extract<VaultSta
   return true
 })
 
+/** Remembers the stores that turn out not to hold all of the vault: they were configured later, or have lost something. */
+const notice = Effect.fnUntraced(function* (vault: Vault) {
+  const state = yield* VaultState.VaultState
+  for (const store of vault.stores ?? [])
+    if (yield* Copying.isIncomplete(vault, store)) yield* state.addTodo(vault.name, { _tag: "Copy", store: store.name })
+})
+
+/** Copies all of the vault to a store of it; one that is none any more has nothing to get. */
+const fill = Effect.fnUntraced(function* (vault: Vault, todo: Extract<VaultState.Todo, { readonly _tag: "Copy" }>) {
+  const store = vault.stores?.find(({ name }) => name === todo.store)
+  if (store !== undefined) yield* Copying.copy(vault, store)
+  return true
+})
+
+const stepOf = (
+  vault: Vault,
+  todo: VaultState.Todo
+): Effect.Effect<boolean, { readonly message: string }, Envelope.Envelope | VaultState.VaultState> => {
+  switch (todo._tag) {
+    case "Mirror":
+      return mirror(vault, todo)
+    case "RecoveryEntry":
+      return writeRecoveryEntry(vault)
+    case "Copy":
+      return fill(vault, todo)
+  }
+}
+
 /**
  * Does what is to be done for the vault, and answers what could not be; that stays on the list for the next run.
  *
@@ -79,10 +108,11 @@ const mirror = Effect.fnUntraced(function* (vault: Vault, todo: Extract<VaultSta
 export const workOff = Effect.fn("Todos.workOff")(function* (vault: Vault) {
   const state = yield* VaultState.VaultState
   const pending: Array<VaultState.Todo> = []
+  // nothing is lost where this fails: the next run asks again
+  yield* Effect.ignore(notice(vault))
   for (const todo of yield* state.todos(vault.name)) {
     // whether it is done for good, which it is not for as long as its publication may still come
-    const step: Effect.Effect<boolean, { readonly message: string }, Envelope.Envelope | VaultState.VaultState> =
-      todo._tag === "Mirror" ? mirror(vault, todo) : writeRecoveryEntry(vault)
+    const step = stepOf(vault, todo)
     const ended = yield* Effect.either(step)
     if (Either.isRight(ended) && ended.right) yield* state.removeTodo(vault.name, todo)
     if (Either.isRight(ended)) continue

@@ -102,6 +102,7 @@ export class Disk {
       wire.call({
         process,
         label: `${name} ${operation} ${short(path)}`,
+        place: name,
         isShared,
         apply,
         refused: (detail) => failed("Unavailable", operation, path, detail),

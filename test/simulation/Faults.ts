@@ -10,6 +10,7 @@ import * as Dice from "./Dice.ts"
  * - `unseen`: an object that was put a short time ago is answered as missing.
  * - `crash`: a writer dies between two effects: no finalizer runs, what its disk had not made durable is gone.
  * - `interrupt`: a writer is told to stop: finalizers run.
+ * - `down`: one of several registries, or a meta target, refuses everything for some time.
  * - `power`: everything goes dark at once: all writers crash, and the store loses what was not durable.
  */
 export const faultNames = [
@@ -21,7 +22,8 @@ export const faultNames = [
   "unseen",
   "crash",
   "interrupt",
-  "power"
+  "power",
+  "down"
 ] as const
 export type FaultName = (typeof faultNames)[number]
 
@@ -65,6 +67,8 @@ export interface Options {
 }
 
 export interface Plan {
+  /** Whether everything that asks `place` is refused at that time (microseconds). */
+  readonly isDown: (place: string, now: number) => boolean
   readonly fate: (
     writer: number,
     life: number,
@@ -84,6 +88,12 @@ const callsInAnAttempt = 12
 /** Microseconds. */
 const latest = 80_000
 const usual = { own: 50, shared: 1000 }
+
+/** When the last outage is over, in microseconds; a run takes about as long. */
+export const lastOutage = 1_500_000
+
+/** What others can stand in for. */
+const optional = /^(registry|mirror)(\d)$/
 
 const probabilities: ReadonlyArray<readonly [FaultName, Trouble, number]> = [
   ["fail", "fail", 0.015],
@@ -105,7 +115,22 @@ export const plan = (options: Options): Plan => {
     return { trouble, probability: faults.has(name) ? usually * often : 0 }
   })
   const reach = (attemptMillis * 1000) / callsInAnAttempt / 2
+  const outages = new Map<string, ReadonlyArray<readonly [from: number, until: number]>>()
+  const outagesOf = (place: string) => {
+    const known = outages.get(place)
+    if (known !== undefined) return known
+    const kind = optional.exec(place)
+    const dice = Dice.make(seed, 13, kind?.[1] === "mirror" ? 1 : 0, Number(kind?.[2] ?? 0))
+    const found = Array.from({ length: kind === null || !faults.has("down") ? 0 : dice.below(3) }, () => {
+      const length = dice.below(100_000)
+      const from = dice.below(lastOutage - length)
+      return [from, from + length] as const
+    })
+    outages.set(place, found)
+    return found
+  }
   return {
+    isDown: (place, now) => outagesOf(place).some(([from, until]) => from <= now && now < until),
     fate: (writer, life, call, { isCalm, isDecisive, isShared, reads }) => {
       const dice = Dice.make(seed, 2, writer, life, call)
       const id: CallId = `${writer}.${life}.${call}`

@@ -28,8 +28,12 @@ export class Model {
   problem: string | undefined
   readonly #reader: HeadReader
 
+  /** Whether all writers are runs of one source, of which each starts from what it finds recorded. */
+  readonly #isOneSource: boolean
+
   /** `durable` gives what a power cut would leave of a blob. */
-  constructor(writers: number, durable: (hash: Hash.Hash) => Uint8Array | undefined) {
+  constructor(writers: number, durable: (hash: Hash.Hash) => Uint8Array | undefined, isOneSource = false) {
+    this.#isOneSource = isOneSource
     this.#bases = Array.from({ length: writers }, () => [FileMerge.empty])
     this.#reader = new HeadReader(durable)
   }
@@ -64,7 +68,7 @@ export class Model {
     if (Either.isLeft(head)) this.fail(head.left)
     else {
       this.heads.push(head.right)
-      this.#bases[by] = [head.right.attempt]
+      this.#base(by, head.right.attempt)
     }
   }
 
@@ -78,7 +82,7 @@ export class Model {
     } else {
       const wrong = this.#wrong(by, attempt, head.files, head.files)
       if (wrong !== undefined) this.fail(`${name}, and it has not: ${wrong}`)
-      this.#bases[by] = [attempt]
+      this.#base(by, attempt)
     }
   }
 
@@ -88,6 +92,11 @@ export class Model {
     const bases = this.#bases[by]
     if (head === undefined || attempt === undefined || bases === undefined || bases.includes(attempt)) return
     if (this.#wrong(by, attempt, head.files, head.files) === undefined) this.#bases[by] = [...bases, attempt]
+  }
+
+  #base(by: number, attempt: Files): void {
+    // a run may have begun when any state that was there before was the last
+    this.#bases[by] = this.#isOneSource ? [...(this.#bases[by] ?? []), attempt] : [attempt]
   }
 
   /** What is wrong with a merge whatever the writer's base was. */

@@ -1,12 +1,17 @@
 /** Known bugs, each as a switch that brings it back. The simulator is worth something if it finds them all. */
 import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import * as RegistryRules from "../../src/layers/RegistryRules.ts"
+import type * as Registry from "../../src/services/Registry.ts"
 import * as VaultState from "../../src/services/VaultState.ts"
+import { primitives } from "./CheapCrypto.ts"
+import type { Configuration, Report } from "./Configuration.ts"
 import type * as Disk from "./Disk.ts"
 import { faultNames } from "./Faults.ts"
 import * as PublishLoop from "./mutants/PublishLoop.ts"
+import type { Services } from "./Outside.ts"
 import type * as SimulatedRegistry from "./SimulatedRegistry.ts"
 import type * as SimulatedVaultState from "./SimulatedVaultState.ts"
-import type { Configuration, Report, Services } from "./Simulation.ts"
 import * as Simulation from "./Simulation.ts"
 import type { Programs } from "./Writer.ts"
 
@@ -20,6 +25,8 @@ export interface Mutant {
   /** Those of the writers' own records. */
   readonly records?: SimulatedVaultState.Bugs
   readonly services?: (services: Services) => Services
+  /** In the place of `RegistryMulti`. */
+  readonly several?: (backends: readonly [Registry.Service, ...ReadonlyArray<Registry.Service>]) => Registry.Service
   readonly programs?: Programs
   /** Where it is looked for, when not among two writers with folders of their own. */
   readonly habitat?: Partial<Configuration>
@@ -38,6 +45,33 @@ const withoutIntents = ({ blobs, registry, state }: Services): Services => ({
   registry,
   state: { ...state, intents: () => Effect.succeed([]) }
 })
+
+/** What has to follow a publication is done when there is time, and not noted before. */
+const withoutTodos = ({ blobs, registry, state }: Services): Services => ({
+  blobs,
+  registry,
+  state: { ...state, addTodo: () => Effect.void }
+})
+
+/** Whoever answers first is believed, and one that stored it is enough, whatever the others hold. */
+const firstAnswer: Mutant["several"] = ([first, ...rest]) => ({
+  name: "first",
+  entries: (key) => rest.reduce((asked, next) => Effect.catchAll(asked, () => next.entries(key)), first.entries(key)),
+  set: (entry, over) =>
+    Effect.flatMap(
+      Effect.partition([first, ...rest], (one) => one.set(entry, over)),
+      ([failures, answers]) => {
+        const stored = answers.find(({ _tag }) => _tag === "Stored") ?? answers[0]
+        const failure = failures[0]
+        return stored !== undefined || failure === undefined
+          ? Effect.succeed(stored ?? rules.stored())
+          : Effect.fail(failure)
+      }
+    ),
+  changes: () => Stream.empty
+})
+
+const rules = RegistryRules.make("first", primitives)
 
 /** The merged tree is remembered as what the source held. */
 const mergedBase = ({ blobs, registry, state }: Services): Services => ({
@@ -129,6 +163,19 @@ export const all: ReadonlyArray<Mutant> = [
     name: "deletes-others",
     about: "the merged tree is taken for what the source held, so that what others put there is deleted",
     services: mergedBase
+  },
+  {
+    name: "first-answer",
+    about:
+      "of several registries the first that answers is believed, so that what another one acknowledged is forgotten",
+    several: firstAnswer,
+    habitat: { registry: "several" }
+  },
+  {
+    name: "mirror-forgotten",
+    about: "that a meta target is to get a node is not noted before the head moves, so that a crash forgets it",
+    services: withoutTodos,
+    habitat: { mirrors: 1 }
   }
 ]
 
@@ -148,6 +195,8 @@ export const habitatOf = (mutant: Mutant, seed: number): Configuration => ({
   contents: "varied",
   registry: "cell",
   state: "values",
+  homes: "own",
+  mirrors: 0,
   faults: new Set(faultNames),
   attemptMillis: 100,
   mutant,

@@ -36,6 +36,8 @@ export interface Request<A, E> {
   readonly label: string
   /** In a store that all writers use, and not on the writer's own disk. */
   readonly isShared: boolean
+  /** What it asks, which may be down. */
+  readonly place?: string
   readonly reads?: Reads
   /** The step; `back` is 0, or how far in the past to look, in microseconds. */
   readonly apply: (back: number) => Either.Either<A, E>
@@ -57,7 +59,7 @@ export interface Executioner {
 }
 
 const microsecondsLong = 9
-const decisive = /^(registry (set|look|put)|store create|disk (intend|saveRecord))/
+const decisive = /^(registry\d? (set|look|put)|store create|mirror\d put|disk (intend|saveRecord|addTodo))/
 
 /** The way from processes to stores and back. */
 export class Wire {
@@ -135,6 +137,8 @@ export class Wire {
           if (isShared && fate.outlives !== undefined) this.#world.later(fate.outlives, haunt)
           return
         }
+        if (request.place !== undefined && this.#plan.isDown(request.place, this.#world.now))
+          return answer(Either.left(request.refused("it is down")), "down")
         if (trouble === "fail") return answer(Either.left(request.refused("refused")), "refused")
         const result = request.apply(isStale ? fate.back : 0)
         const shown = told(result)

@@ -6,16 +6,15 @@
  * whole is the head and each writer's node, and all states are visited depth-first. What goes by its content, blobs, passes
  * through: it is the same whoever puts it first.
  */
-import * as Either from "effect/Either"
 import * as RegistryRules from "../../src/layers/RegistryRules.ts"
-import * as Hash from "../../src/schema/Hash.ts"
-import * as RegistryEntry from "../../src/schema/RegistryEntry.ts"
-import * as CheapCrypto from "./CheapCrypto.ts"
+import type { Node } from "./Automaton.ts"
+import { Automaton, runOf } from "./Automaton.ts"
 import type { Files } from "./FileMerge.ts"
 import * as FileMerge from "./FileMerge.ts"
-import type { Gate, Told } from "./Gates.ts"
+import type { Gate } from "./Gates.ts"
 import * as Gates from "./Gates.ts"
-import { HeadReader } from "./HeadReader.ts"
+import type { Head } from "./ReachedHeads.ts"
+import { Problem, ReachedHeads } from "./ReachedHeads.ts"
 
 /** What is explored. */
 export interface Case {
@@ -49,17 +48,6 @@ export interface Found {
   readonly outcomes: ReadonlyArray<string>
 }
 
-/** One entry that the registry has held, after those before it. */
-interface Head {
-  readonly id: number
-  readonly entry: RegistryEntry.RegistryEntry
-  readonly node: string
-  readonly files: Files
-  readonly before: Head | undefined
-  readonly by: number
-  readonly attempt: Files
-}
-
 /** A request that was under way when its writer died. */
 interface Ghost {
   readonly id: number
@@ -75,56 +63,27 @@ interface State {
   readonly isCrashed: boolean
 }
 
-/** A writer at one point: after the start of a run of its program and the answers since then. */
-interface Node {
-  readonly id: number
-  readonly start: Start
-  readonly answers: ReadonlyArray<Gates.Answer>
-  readonly disk: Gates.Disk
-  readonly reached: Gates.Reached
-  session: Gates.Session | undefined
-  readonly children: Map<string, Node>
-}
-
-interface Start {
-  readonly writer: number
-  readonly round: number
-  readonly life: number
-  readonly disk: Gates.Disk
-}
-
-const runOf = (start: Start) => `w${start.writer}.${start.life} round ${start.round}`
-
-class Problem {
-  readonly detail: string
-  constructor(detail: string) {
-    this.detail = detail
-  }
-}
-
 class Search {
   readonly #about: Case
-  readonly #blobs = new Map<string, Uint8Array>()
-  readonly #reader = new HeadReader((hash) => this.#blobs.get(Hash.toHex(hash)))
-  readonly #starts = new Map<string, Node>()
-  readonly #disks = new Map<string, number>()
-  readonly #heads = new Map<string, Head>()
+  readonly #automaton: Automaton
+  readonly #heads: ReachedHeads
   readonly #visited = new Map<string, bigint>()
   readonly #outcomes = new Set<string>()
   readonly #steps: Array<string> = []
-  #nodes = 0
-  #runs = 0
   #ends = 0
 
   constructor(about: Case) {
     this.#about = about
+    const blobs = new Map<string, Uint8Array>()
+    this.#automaton = new Automaton(about.folders, blobs)
+    this.#heads = new ReachedHeads(blobs)
   }
 
   explore(): Found {
     const { writers } = this.#about
     const first = Array.from({ length: writers }, (_, writer) => {
-      const node = this.#start({ writer, round: 0, life: 0, disk: Gates.emptyDisk })
-      return this.#about.gates === "shared" ? this.#ahead(node) : node
+      const node = this.#automaton.start({ writer, round: 0, life: 0, disk: Gates.emptyDisk })
+      return this.#about.gates === "shared" ? this.#automaton.ahead(node) : node
     })
     let interleavings = 0n
     let problem: Found["problem"]
@@ -137,7 +96,7 @@ class Search {
     return {
       states: this.#visited.size,
       ends: this.#ends,
-      runs: this.#runs,
+      runs: this.#automaton.runs,
       interleavings,
       heads: this.#heads.size,
       problem,
@@ -198,11 +157,11 @@ class Search {
     if (!this.#about.crash || state.isCrashed || node.reached._tag !== "Gate") return
     const { gate } = node.reached
     const label = `${runOf(node.start)} crashes before ${Gates.label(node.reached)}`
-    const next = this.#start({ ...node.start, life: 1, disk: node.disk })
+    const next = this.#automaton.start({ ...node.start, life: 1, disk: node.disk })
     const reborn = this.#with(
       { ...state, isCrashed: true },
       writer,
-      this.#about.gates === "shared" ? this.#ahead(next) : next
+      this.#about.gates === "shared" ? this.#automaton.ahead(next) : next
     )
     yield { label, next: reborn }
     if (gate._tag !== "Set") return
@@ -224,10 +183,10 @@ class Search {
     const { attempt, gate } = node.reached
     switch (gate._tag) {
       case "Own":
-        return this.#told(this.#with(state, writer, this.#own(node, gate)), writer)
+        return this.#told(this.#with(state, writer, this.#automaton.own(node, gate)), writer)
       case "Entries": {
         const { head } = state
-        const next = this.#after(
+        const next = this.#automaton.after(
           node,
           `${head?.id ?? 0}`,
           { _tag: "Entries", entries: head === undefined ? [] : [head.entry] },
@@ -237,7 +196,7 @@ class Search {
       }
       case "Set": {
         const { head, lost } = this.#set(state, writer, gate, attempt ?? FileMerge.empty, node)
-        const next = this.#after(
+        const next = this.#automaton.after(
           node,
           lost === undefined ? "stored" : `${lost.id}`,
           { _tag: "Set", outcome: Gates.outcome(lost?.entry) },
@@ -246,19 +205,6 @@ class Search {
         return this.#told(this.#with({ ...state, head }, writer, next), writer)
       }
     }
-  }
-
-  /** Where a writer is when it has done everything that nobody else can notice. */
-  #ahead(from: Node): Node {
-    let node = from
-    while (node.reached._tag === "Gate" && node.reached.gate._tag === "Own") {
-      node = this.#own(node, node.reached.gate)
-    }
-    return node
-  }
-
-  #own(node: Node, gate: Extract<Gate, { readonly _tag: "Own" }>): Node {
-    return this.#after(node, "own", { _tag: "Own", disk: node.disk }, gate.change(node.disk))
   }
 
   #haunt(state: State, ghost: Ghost): State {
@@ -278,51 +224,7 @@ class Search {
     const decision = this.#about.isBlind === true ? "write" : RegistryRules.decide(head?.entry, gate.entry, gate.over)
     if (decision === "lost") return { head, lost: head }
     if (decision === "same") return { head, lost: undefined }
-    return { head: this.#moved(head, by, gate.entry, attempt, node), lost: undefined }
-  }
-
-  /** The head after `before`, looked at when it comes up for the first time. */
-  #moved(
-    before: Head | undefined,
-    by: number,
-    entry: RegistryEntry.RegistryEntry,
-    attempt: Files,
-    writer: Node | undefined
-  ): Head {
-    const key = `${before?.id ?? 0} ${Hash.toHex(entry.hash)} ${entry.revision}`
-    const known = this.#heads.get(key)
-    const name = `revision ${entry.revision} by writer ${by}`
-    if (Either.isLeft(RegistryEntry.verify(CheapCrypto.primitives, entry))) throw new Problem(`${name} is not signed`)
-    if (before !== undefined && entry.revision <= before.entry.revision)
-      throw new Problem(`${name} took the place of revision ${before.entry.revision}`)
-    const read = known === undefined ? this.#reader.read(entry.hash, name) : undefined
-    if (read !== undefined && Either.isLeft(read)) throw new Problem(read.left)
-    if (before !== undefined && read !== undefined && !read.right.history.has(before.node))
-      throw new Problem(`${name} does not name the head before it in its history`)
-    const files = known?.files ?? read?.right.files ?? FileMerge.empty
-    this.#hold(this.#bases(before, by, writer), attempt, before?.files ?? FileMerge.empty, files, name)
-    if (known !== undefined) return known
-    const head: Head = { id: this.#heads.size + 1, entry, node: Hash.toHex(entry.hash), files, before, by, attempt }
-    this.#heads.set(key, head)
-    return head
-  }
-
-  #hold(bases: ReadonlyArray<Files>, attempt: Files, theirs: Files, merged: Files, name: string): void {
-    let wrong: string | undefined
-    for (const base of bases) {
-      wrong = FileMerge.problem(base, attempt, theirs, merged)
-      if (wrong === undefined) return
-    }
-    throw new Problem(`${name}: ${wrong}`)
-  }
-
-  /** What a writer may rightly take for its base: what it last got into the head's history, or found there since. */
-  #bases(head: Head | undefined, by: number, node: Node | undefined): ReadonlyArray<Files> {
-    let landed = head
-    while (landed !== undefined && landed.by !== by) landed = landed.before
-    const recorded = node?.disk.recorded
-    const isLater = recorded !== undefined && recorded.revision > (landed?.entry.revision ?? 0n)
-    return [landed?.attempt ?? FileMerge.empty, ...(isLater ? [recorded.files] : [])]
+    return { head: this.#heads.moved(head, by, gate.entry, attempt, node), lost: undefined }
   }
 
   /** Checks what a writer was told, and lets it begin its next round. */
@@ -330,65 +232,10 @@ class Search {
     const node = state.writers[writer]!
     if (node.reached._tag === "Failed") throw new Problem(`${runOf(node.start)} failed: ${node.reached.detail}`)
     if (node.reached._tag !== "Told") return state
-    this.#hear(state, node, node.reached.told)
+    this.#heads.hear(state.head, node, node.reached.told)
     const { disk, start } = node
     if (start.round + 1 >= this.#about.rounds) return state
-    return this.#with(state, writer, this.#start({ ...start, round: start.round + 1, disk }))
-  }
-
-  #hear(state: State, node: Node, told: Told): void {
-    const name = `${runOf(node.start)} was told that ${told.node.slice(0, 8)} has its files`
-    let head = state.head
-    while (head !== undefined && head.node !== told.node) head = head.before
-    if (head === undefined) throw new Problem(`${name}, and it is not in the head's history`)
-    const { writer } = node.start
-    if (told.outcome === "unchanged") {
-      this.#hold(this.#bases(head, writer, node), told.attempt, head.files, head.files, name)
-      return
-    }
-    if (head.by !== writer) throw new Problem(`${name}, and it is another writer's`)
-    if (!FileMerge.equal(head.attempt, told.attempt)) throw new Problem(`${name}, and it has others`)
-  }
-
-  #diskId(disk: Gates.Disk): number {
-    const text = Gates.diskText(disk)
-    const id = this.#disks.get(text) ?? this.#disks.size
-    this.#disks.set(text, id)
-    return id
-  }
-
-  /** A new run of a writer's program. */
-  #start(start: Start): Node {
-    const key = `${start.writer} ${start.round} ${start.life} ${this.#diskId(start.disk)}`
-    const known = this.#starts.get(key)
-    if (known !== undefined) return known
-    const node = this.#node(start, [], start.disk)
-    this.#starts.set(key, node)
-    return node
-  }
-
-  #node(start: Start, answers: ReadonlyArray<Gates.Answer>, disk: Gates.Disk, from?: Gates.Session): Node {
-    const session = from ?? this.#session(start)
-    if (from === undefined) for (const answer of answers) session.answer(answer)
-    return { id: ++this.#nodes, start, answers, disk, reached: session.reached, session, children: new Map() }
-  }
-
-  #session(start: Start): Gates.Session {
-    this.#runs++
-    const { folders } = this.#about
-    return new Gates.Session({ ...start, folders, blobs: this.#blobs })
-  }
-
-  #after(node: Node, key: string, answer: Gates.Answer, disk: Gates.Disk): Node {
-    const known = node.children.get(key)
-    if (known !== undefined) return known
-    // the first to go on takes the running program with it, the others run it again up to here
-    const { session } = node
-    node.session = undefined
-    session?.answer(answer)
-    const next = this.#node(node.start, [...node.answers, answer], disk, session)
-    node.children.set(key, next)
-    return next
+    return this.#with(state, writer, this.#automaton.start({ ...start, round: start.round + 1, disk }))
   }
 }
 

@@ -1,6 +1,7 @@
 /** From a failing run to the shortest one that still fails. */
+
+import type { Configuration, Edit, Only, Report } from "./Configuration.ts"
 import type { CallId } from "./Faults.ts"
-import type { Configuration, Edit, Only, Report } from "./Simulation.ts"
 import * as Simulation from "./Simulation.ts"
 
 /** What was left out, and what is left. */

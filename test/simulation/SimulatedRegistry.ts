@@ -23,7 +23,7 @@ export interface Bugs {
   readonly cachedHead?: boolean
 }
 
-const rules = RegistryRules.make("simulated", primitives)
+const anyRules = RegistryRules.make("simulated", primitives)
 
 interface Cell {
   bytes: Uint8Array | undefined
@@ -35,6 +35,11 @@ export class Cells {
   readonly #cells = new Map<string, Cell>()
   /** Told of every entry that was stored. */
   onStored: (key: StreamKey.StreamKey, bytes: Uint8Array, by: Process) => void = () => {}
+
+  /** What the registry holds, whatever it is about. */
+  get size(): number {
+    return this.#cells.size
+  }
 
   bytes(key: StreamKey.StreamKey): Uint8Array | undefined {
     return this.#cells.get(StreamKey.toHex(key))?.bytes
@@ -56,18 +61,31 @@ export class Cells {
   }
 }
 
-const decode = (key: StreamKey.StreamKey, bytes: Uint8Array | undefined) =>
-  bytes === undefined ? Either.right(undefined) : rules.decode(key, bytes, "the cell")
+// bytes that were looked at before are as they were
+const decoded = new WeakMap<Uint8Array, ReturnType<typeof anyRules.decode>>()
+
+const decode = (
+  key: StreamKey.StreamKey,
+  bytes: Uint8Array | undefined
+): Either.Either<RegistryEntry.RegistryEntry | undefined, Registry.RegistryError> => {
+  if (bytes === undefined) return Either.right(undefined)
+  const known = decoded.get(bytes) ?? anyRules.decode(key, bytes, "the cell")
+  decoded.set(bytes, known)
+  return known
+}
 
 /** The registry as one process sees it. `cache` outlives the process. */
 export const opened = (options: {
+  /** What people call it, and what the trace does. */
+  readonly name: string
   readonly cells: Cells
   readonly wire: Wire
   readonly process: Process
   readonly bugs: Bugs
   readonly cache: Map<string, ReadonlyArray<RegistryEntry.RegistryEntry>>
 }): Registry.Service => {
-  const { bugs, cache, cells, process, wire } = options
+  const { bugs, cache, cells, name, process, wire } = options
+  const rules = RegistryRules.make(name, primitives)
 
   const call = <A>(
     operation: string,
@@ -77,7 +95,8 @@ export const opened = (options: {
   ) =>
     wire.call({
       process,
-      label: `registry ${operation}`,
+      label: `${name} ${operation}`,
+      place: name,
       isShared: true,
       apply,
       refused: (detail) => rules.error("Unavailable", key, detail),
@@ -97,10 +116,10 @@ export const opened = (options: {
 
   const entries: Registry.Service["entries"] = (key) => {
     if (bugs.cachedHead !== true) return read(key)
-    const cached = cache.get(StreamKey.toHex(key))
+    const cached = cache.get(`${name} ${StreamKey.toHex(key)}`)
     return cached !== undefined
       ? Effect.succeed(cached)
-      : Effect.tap(read(key), (found) => Effect.sync(() => cache.set(StreamKey.toHex(key), found)))
+      : Effect.tap(read(key), (found) => Effect.sync(() => cache.set(`${name} ${StreamKey.toHex(key)}`, found)))
   }
 
   const decide = (stored: RegistryEntry.RegistryEntry | undefined, entry: RegistryEntry.RegistryEntry, over: Over) => {
@@ -137,7 +156,7 @@ export const opened = (options: {
         )
       : call(`set ${shown(entry)}`, entry.key, () => swap(entry, over, true), { show })
 
-  return { name: "simulated", entries, set, changes: () => Stream.empty }
+  return { name, entries, set, changes: () => Stream.empty }
 }
 
 type Over = ReadonlyArray<RegistryEntry.RegistryEntry>

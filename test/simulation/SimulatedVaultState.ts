@@ -25,7 +25,7 @@ export class Records {
   }
 }
 
-const nameOf = (todo: VaultState.Todo) => JSON.stringify(todo)
+const nameOf = (todo: VaultState.Todo) => (todo._tag === "Mirror" ? `${todo.store} ${todo.node}` : todo._tag)
 
 /** The records as one process sees them, every operation being a call over the wire. */
 export const opened = (options: {

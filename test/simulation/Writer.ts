@@ -1,17 +1,16 @@
 /** What a simulated writer does: it changes its files, publishes them, and runs again when it did not get to the end. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Stream from "effect/Stream"
 import type { KeyedEntry } from "../../src/fs5/ReadableLayer.ts"
 import * as TreeBuilder from "../../src/fs5/TreeBuilder.ts"
-import type * as TreeReader from "../../src/fs5/TreeReader.ts"
+import * as TreeReader from "../../src/fs5/TreeReader.ts"
 import * as Publish from "../../src/programs/Publish.ts"
-import * as Vault from "../../src/programs/Vault.ts"
+import type * as Vault from "../../src/programs/Vault.ts"
 import * as Bytes from "../../src/schema/Bytes.ts"
 import * as Hash from "../../src/schema/Hash.ts"
 import type { NodeEntry } from "../../src/schema/Node.ts"
 import type * as Envelope from "../../src/services/Envelope.ts"
-import type * as VaultState from "../../src/services/VaultState.ts"
+import * as VaultState from "../../src/services/VaultState.ts"
 import { primitives } from "./CheapCrypto.ts"
 import type { Dice } from "./Dice.ts"
 import type { File, Files } from "./FileMerge.ts"
@@ -27,7 +26,7 @@ export interface Programs {
   readonly settle: (
     vault: Vault.Vault,
     folder: string
-  ) => Effect.Effect<Pick<Effect.Effect.Success<ReturnType<typeof Publish.settle>>, "base">, Failure, Needs>
+  ) => Effect.Effect<Pick<Effect.Effect.Success<ReturnType<typeof Publish.settle>>, "base" | "record">, Failure, Needs>
   readonly publish: (vault: Vault.Vault, change: Publish.Change) => Effect.Effect<Publish.Outcome, Failure, Needs>
 }
 
@@ -99,12 +98,11 @@ const scan = Effect.fnUntraced(function* (
   base: TreeReader.Root | undefined
 ) {
   const before = new Map<string, NodeEntry>()
-  if (base !== undefined)
-    yield* Stream.runForEach(Vault.snapshot(vault, base).scan(), ([key, entry]) =>
-      Effect.sync(() => {
-        before.set(key, entry)
-      })
-    )
+  if (base !== undefined) {
+    const { next } = TreeReader.batches(vault.pipeline, base)
+    for (let batch = yield* next; batch !== undefined; batch = yield* next)
+      for (const [key, entry] of batch) before.set(key, entry)
+  }
   const entries: Array<KeyedEntry> = []
   let bytes = 0
   for (const [name, { mtime, text }] of [...source].sort(([a], [b]) => Bytes.compareUtf8(a, b))) {
@@ -136,6 +134,9 @@ export interface Hooks {
   readonly acknowledged: (files: Files, outcome: Publish.Outcome) => void
 }
 
+/** As often as `Backup.backup` reads a source anew because another run of it was faster. */
+const rescans = 3
+
 /** One backup of `folder`: what `Backup.backup` does, on a folder that is only a map. */
 export const backup = Effect.fnUntraced(function* (
   programs: Programs,
@@ -143,10 +144,19 @@ export const backup = Effect.fnUntraced(function* (
   folder: string,
   hooks: Hooks
 ) {
-  const { base } = yield* programs.settle(vault, folder)
-  const scannedAt = yield* Clock.currentTimeMillis
-  const source = hooks.source()
-  const scanned = yield* scan(vault, folder, source, base)
+  const state = yield* VaultState.VaultState
+  const look = Effect.gen(function* () {
+    const { base, record } = yield* programs.settle(vault, folder)
+    const scannedAt = yield* Clock.currentTimeMillis
+    const source = hooks.source()
+    const scanned = yield* scan(vault, folder, source, base)
+    const now = yield* state.record(vault.name, folder)
+    const isStale = now?.node !== record?.node || now?.scannedAt !== record?.scannedAt
+    return { base, scannedAt, source, scanned, isStale }
+  })
+  let seen = yield* look
+  for (let again = 0; seen.isStale && again < rescans; again++) seen = yield* look
+  const { base, scanned, scannedAt, source } = seen
   const files = filesOf(folder, source)
   hooks.publishing(files)
   const outcome = yield* programs.publish(vault, {

@@ -1,22 +1,24 @@
 /**
  * The simulator on the command line:
  *
- *     npm run simulate -- --writers 10 --seeds 1000 [--seed N] [--rounds N] [--faults all|none|delay,crash,…]
- *         [--folders own|shared|mixed] [--contents varied|alike|mixed] [--registry cell|objects|mixed] [--state values|files|mixed]
+ *     npm run simulate -- --writers 10 --seeds 1000 [--seed N | --first N] [--jobs N] [--minutes N] [--rounds N] [--faults all|none|delay,crash,…]
+ *         [--folders own|shared|mixed] [--contents varied|alike|mixed] [--registry cell|objects|several|mixed] [--state values|files|mixed]
+ *         [--homes own|one|mixed] [--mirrors N|mixed]
  *         [--attempt-ms 100,200,400] [--mutant NAME] [--trace] [--states] [--mutants]
  *
  * Ends with 0 when nothing was found, 1 with the shortest failing schedule, 2 for a wrong command line.
  */
 import { parseArgs } from "node:util"
+import type { Report } from "./Configuration.ts"
 import type { FaultName } from "./Faults.ts"
 import { faultNames } from "./Faults.ts"
-import * as Machine from "./Machine.ts"
 import type { Mutant } from "./Mutants.ts"
 import * as Mutants from "./Mutants.ts"
+import * as Race from "./Race.ts"
 import * as ReachableStates from "./ReachableStates.ts"
 import * as Scenarios from "./Scenarios.ts"
+import * as Shards from "./Shards.ts"
 import { shrink } from "./Shrink.ts"
-import type { Report } from "./Simulation.ts"
 import * as Simulation from "./Simulation.ts"
 
 const say = (text: string) => process.stdout.write(`${text}\n`)
@@ -33,12 +35,17 @@ const { values } = (() => {
         writers: { type: "string", default: "10" },
         seeds: { type: "string", default: "1000" },
         seed: { type: "string" },
+        first: { type: "string", default: "0" },
+        jobs: { type: "string", default: "1" },
+        minutes: { type: "string", default: "100000" },
         rounds: { type: "string", default: "2" },
         faults: { type: "string", default: "all" },
         folders: { type: "string", default: "mixed" },
         contents: { type: "string", default: "mixed" },
         registry: { type: "string", default: "mixed" },
         state: { type: "string", default: "mixed" },
+        homes: { type: "string", default: "mixed" },
+        mirrors: { type: "string", default: "mixed" },
         "attempt-ms": { type: "string", default: "100" },
         mutant: { type: "string" },
         trace: { type: "boolean", default: false },
@@ -72,13 +79,17 @@ const mutantOf = (name: string): Mutant =>
 
 const mutant = values.mutant === undefined ? undefined : mutantOf(values.mutant)
 const writers = whole("writers", values.writers)
-const first = values.seed === undefined ? 0 : whole("seed", values.seed)
+const first = values.seed === undefined ? whole("first", values.first) : whole("seed", values.seed)
+const jobs = Math.max(1, whole("jobs", values.jobs))
 const seeds = values.seed === undefined ? whole("seeds", values.seeds) : 1
+const minutes = whole("minutes", values.minutes)
 const variety: Scenarios.Variety = {
   folders: oneOf("folders", values.folders, ["own", "shared", "mixed"]),
   contents: oneOf("contents", values.contents, ["varied", "alike", "mixed"]),
-  registry: oneOf("registry", values.registry, ["cell", "objects", "mixed"]),
-  state: oneOf("state", values.state, ["values", "files", "mixed"])
+  registry: oneOf("registry", values.registry, ["cell", "objects", "several", "mixed"]),
+  state: oneOf("state", values.state, ["values", "files", "mixed"]),
+  homes: oneOf("homes", values.homes, ["own", "one", "mixed"]),
+  mirrors: values.mirrors === "mixed" ? "mixed" : whole("mirrors", values.mirrors)
 }
 
 const explain = (report: Report): void => {
@@ -96,49 +107,49 @@ const explain = (report: Report): void => {
   say(`to see the whole run: npm run simulate -- ${Scenarios.command(configuration)} --trace`)
 }
 
-const distribution = (attempts: ReadonlyArray<number>): string => {
-  const counts = new Map<number, number>()
-  for (const count of attempts) counts.set(count, (counts.get(count) ?? 0) + 1)
-  return [...counts]
-    .sort(([a], [b]) => a - b)
-    .map(([count, times]) => `${count}: ${times}`)
-    .join(", ")
+const raceOf = (attemptMillis: number): Race.Race => ({
+  writers,
+  rounds: whole("rounds", values.rounds),
+  faults: [...faults],
+  attemptMillis,
+  variety,
+  mutant: mutant?.name
+})
+
+/** Runs one seed here, with whatever is to be seen of it. */
+const single = (race: Race.Race, seed: number): Race.Tally => {
+  const report = Race.one(race, seed)
+  if (values.trace) for (const line of report.trace) say(line)
+  if (report.problem === undefined) say(`trace ${Simulation.digest(report)}`)
+  return Race.run(race, [seed])
+}
+
+/** Tells once a minute how far it is, so that a race that is broken off was not for nothing. */
+const progress = (race: Race.Race) => {
+  let said = Date.now()
+  return (tally: Race.Tally) => {
+    if (Date.now() - said < 60_000) return
+    said = Date.now()
+    process.stderr.write(`so far: ${Race.shown(race, tally)}\n`)
+  }
 }
 
 /** Runs all seeds with attempts of up to `attemptMillis`; `false` when one failed. */
-const race = (attemptMillis: number): boolean => {
-  const began = performance.now()
-  const attempts: Array<number> = []
-  let [gaveUp, heads, struck, longest] = [0, 0, 0, 0]
-  for (let seed = first; seed < first + seeds; seed++) {
-    const configuration = Scenarios.configuration(variety, {
-      seed,
-      writers,
-      rounds: whole("rounds", values.rounds),
-      faults,
-      attemptMillis,
-      mutant
-    })
-    const report = Machine.isolated(() => Simulation.run(configuration))
-    if (values.trace) for (const line of report.trace) say(line)
-    if (report.problem !== undefined) {
-      explain(report)
-      return false
-    }
-    for (const count of report.attempts) attempts.push(count)
-    gaveUp += report.gaveUp
-    heads += report.heads
-    struck += report.struck.length
-    longest = Math.max(longest, report.millis)
-    if (values.seed !== undefined) say(`trace ${Simulation.digest(report)}`)
+const run = async (attemptMillis: number): Promise<boolean> => {
+  const race = raceOf(attemptMillis)
+  const tally =
+    seeds === 1 ? single(race, first) : await Shards.run(race, { first, seeds, jobs, minutes }, progress(race))
+  if (tally.failed === undefined) {
+    say(Race.shown(race, tally))
+    return true
   }
-  const seconds = (performance.now() - began) / 1000
-  say(
-    `${seeds} seeds, ${writers} writers, attempts of up to ${attemptMillis} ms (longest ${longest.toFixed(0)} ms): ` +
-      `${attempts.length} publications acknowledged, ${heads} heads, ${struck} faults, ${gaveUp} gave up and ran again, ` +
-      `nothing lost; ${(seeds / seconds).toFixed(1)} seeds/s`
-  )
-  say(`attempts: ${distribution(attempts)}`)
+  explain(Race.one(race, tally.failed))
+  return false
+}
+
+/** Runs the seeds with attempts of each length, to the first one that fails. */
+const runAll = async (): Promise<boolean> => {
+  for (const millis of values["attempt-ms"].split(",")) if (!(await run(whole("attempt-ms", millis)))) return false
   return true
 }
 
@@ -173,12 +184,4 @@ const search = (): boolean =>
     })
     .every((isFound) => isFound)
 
-const isFine = values.states
-  ? search()
-  : values.mutants
-    ? hunt()
-    : values["attempt-ms"]
-        .split(",")
-        .map((millis) => race(whole("attempt-ms", millis)))
-        .every((isFineToo) => isFineToo)
-process.exitCode = isFine ? 0 : 1
+process.exitCode = (values.states ? search() : values.mutants ? hunt() : await runAll()) ? 0 : 1

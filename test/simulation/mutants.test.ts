@@ -3,7 +3,7 @@ import * as Mutants from "./Mutants.ts"
 import { shrink } from "./Shrink.ts"
 import * as Simulation from "./Simulation.ts"
 
-describe("known bugs", () => {
+describe("known bugs", { timeout: 300_000 }, () => {
   for (const mutant of Mutants.all)
     it(`${mutant.name}: the simulator notices`, () => {
       assert.isDefined(Mutants.hunt(mutant, 1000), mutant.about)
@@ -15,7 +15,7 @@ describe("known bugs", () => {
   })
 })
 
-describe("a failing run", () => {
+describe("a failing run", { timeout: 300_000 }, () => {
   it("is shrunk to the few faults that make it fail, and fails the same way again", () => {
     const mutant = Mutants.all.find(({ name }) => name === "crash-before-record")
     const failing = mutant === undefined ? undefined : Mutants.hunt(mutant, 1000)
