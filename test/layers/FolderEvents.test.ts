@@ -38,7 +38,10 @@ const listen = Effect.fnUntraced(function* (path: string, options: FolderEventsN
           const event = yield* Queue.take(events)
           if (event._tag === "Changed") for (const one of event.paths) seen.add(one)
         }
-      }).pipe(Effect.timeoutFail({ duration: "8 seconds", onTimeout: () => new Error(`saw only ${[...seen]}`) }))
+      }).pipe(
+        Effect.timeout("8 seconds"),
+        Effect.orDieWith(() => `saw only ${[...seen]}`)
+      )
   }
 })
 
