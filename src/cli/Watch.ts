@@ -40,7 +40,8 @@ const watched = (vault: string, folder: string, paths: ReadonlyArray<string>): W
   vault,
   trigger: { _tag: "Watch", paused: false },
   paths,
-  task: { _tag: "Backup", vault, folder, sources: [], attended: false, reread: false, dryRun: false }
+  // whoever runs this sees what it says: much that is deleted or rewritten is told of, and only an emptied source stops
+  task: { _tag: "Backup", vault, folder, sources: [], attended: true, reread: false, dryRun: false }
 })
 
 /** One automation for each saved source, and one for all that a vault is declared to keep. */

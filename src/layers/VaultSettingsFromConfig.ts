@@ -6,6 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { Config } from "../schema/Config.ts"
+import * as ConfigTask from "../schema/ConfigTask.ts"
 import * as BlobStore from "../services/BlobStore.ts"
 import * as Stores from "../services/Stores.ts"
 import { type Service, VaultSettings, VaultSettingsError } from "../services/VaultSettings.ts"
@@ -73,6 +74,10 @@ export const make = ({ config, resolve }: Options, stores: Stores.Service, embed
     names: Object.keys(config.vault),
     withSources: Object.keys(config.vault).filter((name) => sources(name).length > 0),
     sources,
+    approveAbove: (name) => {
+      const share = vaultOf(name)?.approve_above
+      return share === undefined ? undefined : ConfigTask.parseShare(share)
+    },
     settings,
     own: [
       ...Object.values(config.store).flatMap((store) => (store.type === "local" ? [resolve(store.base_path)] : [])),

@@ -14,6 +14,7 @@ import * as TaskEvents from "../services/TaskEvents.ts"
 import * as VaultSettings from "../services/VaultSettings.ts"
 import * as VaultState from "../services/VaultState.ts"
 import * as Backup from "./Backup.ts"
+import * as Brake from "./Brake.ts"
 import * as Folder from "./Folder.ts"
 import type * as Publish from "./Publish.ts"
 import * as Scan from "./Scan.ts"
@@ -98,6 +99,7 @@ export const scanning = Effect.fnUntraced(function* (
   const { say } = yield* TaskEvents.TaskEvents
   const { own } = yield* TaskHost.TaskHost
   const approvals = yield* Approvals.Approvals
+  const share = (yield* VaultSettings.VaultSettings).approveAbove(vault)
   const onProblem = ({ detail, display }: { readonly display: string; readonly detail: string }) =>
     say({
       _tag: "Problem",
@@ -111,6 +113,7 @@ export const scanning = Effect.fnUntraced(function* (
       attended,
       anything,
       approvals,
+      ...(share === undefined ? {} : { policy: { ...Brake.defaultPolicy, share } }),
       ...(approved === undefined || approved.vault !== vault || approved.folder !== mapping.folder ? {} : { approved }),
       onMassChange: ({ deleted, files, rewritten }: Numbers) =>
         say({

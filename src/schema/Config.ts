@@ -13,7 +13,7 @@ import { ConfigRegistry } from "./ConfigRegistry.ts"
 import * as ConfigRules from "./ConfigRules.ts"
 import { ConfigSecret } from "./ConfigSecret.ts"
 import { ConfigStore } from "./ConfigStore.ts"
-import { ConfigTask } from "./ConfigTask.ts"
+import { ConfigTask, Share } from "./ConfigTask.ts"
 
 /** `[identity]`: the key that this device publishes under; its own, made by the first backup, when left out. @since 0.1.0 @category models */
 export const Identity = Schema.Struct({
@@ -72,7 +72,11 @@ export const Vault = Schema.Struct({
     "names of stores that get a copy of each published node and nothing else; never filled from blob_stores"
   ),
   plaintext_tree: Field.withDefault(Schema.Boolean, false, "the reference takes this; Cairn encrypts all the same"),
-  watch: Field.withDefault(Schema.Boolean, false, "back up the sources whenever they change, while the daemon runs")
+  watch: Field.withDefault(Schema.Boolean, false, "back up the sources whenever they change, while the daemon runs"),
+  approve_above: Field.optional(
+    Share,
+    'a run that nobody has asked for waits for `cairn approve` when it deletes or rewrites this share of a source\'s files, and ten at least; "50%" when left out'
+  )
 })
 
 const section = <A, I>(table: Schema.Schema<A, I>, description: string) =>

@@ -60,7 +60,8 @@ export const parseShare = (text: string): number | undefined => {
   return share > 0 && share <= 1 ? share : undefined
 }
 
-const Share = Schema.String.pipe(
+/** A share of a whole, as in `5%`. @since 0.1.0 @category schemas */
+export const Share = Schema.String.pipe(
   Schema.filter((text) => parseShare(text) !== undefined, { message: () => 'expected a share like "5%"' })
 )
 

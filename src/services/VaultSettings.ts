@@ -62,6 +62,8 @@ export interface Service {
   readonly withSources: ReadonlyArray<string>
   /** What the vault is declared to keep; where there is anything, nothing else is kept without being named. */
   readonly sources: (vault: string) => ReadonlyArray<DeclaredSource>
+  /** The share of a source's files, above 0 and up to 1, that a run may delete or rewrite before a person has to agree. */
+  readonly approveAbove: (vault: string) => number | undefined
   /** What counts for the vault; stores are opened when they are first needed. */
   readonly settings: (vault: string) => Effect.Effect<Settings, VaultSettingsError>
   /** Folders with files of Cairn's own that the configuration names: never backed up, never restored into. */
@@ -73,6 +75,7 @@ export const none: Service = {
   names: [],
   withSources: [],
   sources: () => [],
+  approveAbove: () => undefined,
   settings: () => Effect.succeed({ stores: [], metaTargets: [], recipients: [], identities: [] }),
   own: []
 }
