@@ -23,8 +23,28 @@ const duration = (seconds: number): string =>
       ? `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`
       : `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`
 
+// what East Asian scripts and pictures take, and marks that stand on the character before
+const wide =
+  /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]/u
+const mark = /\p{M}/u
+
+/** As much of the text as fits into so many columns of a terminal. @since 0.1.0 @category conversions */
+export const clip = (text: string, columns: number): string => {
+  let taken = 0
+  let fitting = ""
+  for (const character of text) {
+    taken += mark.test(character) ? 0 : wide.test(character) ? 2 : 1
+    if (taken > columns) break
+    fitting += character
+  }
+  return fitting
+}
+
 /** The line that tells how far it is. @since 0.1.0 @category conversions */
-export const line = ({ bytes, current, files, phase, rate, totalBytes, totalFiles }: TaskEvent.Progress): string => {
+export const line = ({ bytes, current, files, phase, rate, ...total }: TaskEvent.Progress): string => {
+  // a total may be what there was the last time: once there is more, nobody knows it
+  const isKnown = files <= (total.totalFiles ?? files) && bytes <= (total.totalBytes ?? bytes)
+  const { totalBytes, totalFiles } = isKnown ? total : {}
   const of = (done: string, all: string | undefined) => (all === undefined ? done : `${done} of ${all}`)
   const left =
     totalBytes !== undefined && rate > 0 && totalBytes > bytes ? `, ${duration((totalBytes - bytes) / rate)} left` : ""
@@ -45,7 +65,7 @@ export const show = (
         yield* Effect.addFinalizer(() => Console.draw(undefined))
         if (process.stderr.isTTY === true)
           return (progress: TaskEvent.Progress) =>
-            Console.draw(line(progress).slice(0, (process.stderr.columns ?? 80) - 1))
+            Console.draw(clip(line(progress), (process.stderr.columns ?? 80) - 1))
         let told = yield* Clock.currentTimeMillis
         return (progress: TaskEvent.Progress) =>
           Effect.flatMap(Clock.currentTimeMillis, (now) => {

@@ -191,7 +191,7 @@ export const ingest = Effect.fn("Backup.ingest")(function* (
   const pipeline = reread ? mending : vault.pipeline
   const look = Effect.gen(function* () {
     const { base, record, scannedAt } = yield* Publish.settle(vault, mapping.folder)
-    yield* progress.phase("scanning")
+    yield* progress.phase("scanning", record === undefined ? undefined : { files: record.files, bytes: record.bytes })
     const scan = yield* base === undefined
       ? read(pipeline, undefined)
       : Effect.catchIf(

@@ -194,12 +194,21 @@ export const scan = Effect.fn("Scan.scan")(function* (pipeline: Pipeline, option
   const countRead = (files: number, bytes: number) =>
     Ref.update(counts, (c) => ({ ...c, readFiles: c.readFiles + files, readBytes: c.readBytes + bytes }))
 
+  /** What was told of the entries that are being made, before they are counted. */
+  const told = { files: 0, bytes: 0 }
+  const advance = (current: string, bytes: number, files = 0) => {
+    told.files += files
+    told.bytes += bytes
+    return progress.step({ files, bytes, current })
+  }
+
   const importRegular = Effect.fnUntraced(function* (item: Walk.Found) {
     for (let attempt = 0; ; attempt++) {
       const read = yield* Effect.scoped(
         Effect.gen(function* () {
           const reading = yield* tree.open(item.path, attempt === 0 ? { expect: item.status } : {})
-          const entry = yield* FileImport.importFile(pipeline, sealer, reading.content, {
+          const content = Stream.tap(reading.content, ({ length }) => advance(item.key, length))
+          const entry = yield* FileImport.importFile(pipeline, sealer, content, {
             concurrency: batchesInFlight,
             given: true,
             known
@@ -217,6 +226,7 @@ export const scan = Effect.fn("Scan.scan")(function* (pipeline: Pipeline, option
       if (read === undefined || (!read.steady && attempt < rereads)) continue
       if (!read.steady) yield* problem({ display: displayOf(item), detail: "changed while it was read" })
       yield* countRead(1, Number(read.entry.content?.size ?? 0n))
+      yield* advance(item.key, 0, 1)
       return { ...read.entry, semantic: FileMetadata.semantic(read.before, yield* extras(item)) }
     }
   })
@@ -286,6 +296,8 @@ export const scan = Effect.fn("Scan.scan")(function* (pipeline: Pipeline, option
       made[due.place] = [due.item.key, { ...entries[at]!, semantic }]
     }
     yield* countRead(good.length, bytes)
+    const last = good[good.length - 1]
+    if (last !== undefined) yield* advance(last.due.item.key, bytes, good.length)
     for (const due of others) yield* importOne(due, made)
   })
 
@@ -304,7 +316,11 @@ export const scan = Effect.fn("Scan.scan")(function* (pipeline: Pipeline, option
         bytes: c.bytes + bytes
       }))
       const last = entries[entries.length - 1]
-      yield* progress.step({ files, bytes, ...(last === undefined ? {} : { current: last[0] }) })
+      // what was told of them while they were made is not told twice, and taken back where it came to nothing
+      const more = { files: files - told.files, bytes: bytes - told.bytes }
+      told.files = 0
+      told.bytes = 0
+      yield* progress.step({ ...more, ...(last === undefined ? {} : { current: last[0] }) })
     })
 
   const builder = TreeBuilder.make(pipeline, { kind: "namespace", mask: TreeBuilder.defaultMask })

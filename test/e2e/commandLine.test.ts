@@ -103,11 +103,14 @@ describe("words that are wrong", () => {
   it("a typo of any flag of any verb is refused, and nothing is done", async () => {
     const typo = (flag: string, index: number) =>
       index % 3 === 0 ? flag.slice(0, -1) : index % 3 === 1 ? flag.toUpperCase() : `${flag}s`
-    const cases = pages.flatMap(({ stdout }, verb) => {
+    const all = pages.map(({ stdout }) => [...new Set([...stdout.matchAll(/--[a-z][a-z-]+/g)].map(([flag]) => flag))])
+    const common = all[0]!.filter((flag) => all.every((flags) => flags.includes(flag)))
+    expect(common.length).toBeGreaterThanOrEqual(5)
+    const cases = all.flatMap((flags, verb) => {
       const name = Verbs.names[verb]!
-      const flags = [...new Set([...stdout.matchAll(/--[a-z][a-z-]+/g)].map(([flag]) => flag))]
-      expect(flags.length).toBeGreaterThanOrEqual(5)
-      return flags.map((flag, index) => [name, typo(flag, index), ...operands[name]!])
+      // what all verbs take is read in one place: each verb is given another one of these
+      const some = flags.filter((flag) => !common.includes(flag) || flag === common[verb % common.length])
+      return some.map((flag, index) => [name, typo(flag, index), ...operands[name]!])
     })
     const before = Cairn.fingerprint(place)
     const ended = await Cairn.inParallel(

@@ -11,6 +11,7 @@ import * as Bytes from "../../src/schema/Bytes.ts"
 import * as LocalPath from "../../src/schema/LocalPath.ts"
 import { BlobStoreError } from "../../src/services/BlobStore.ts"
 import { LocalTree } from "../../src/services/LocalTree.ts"
+import * as Progress from "../../src/services/Progress.ts"
 import {
   backup,
   entriesOf,
@@ -51,6 +52,34 @@ describe("a change of the source", () => {
       assert.strictEqual(second.scan.files, 3)
       assert.deepStrictEqual((yield* head).hash, first.published.node)
     })
+  )
+
+  const big = Object.fromEntries(
+    ["x", "y", "z"].map(
+      (name, index) =>
+        [`/docs/${name}`, new Uint8Array(4_000_000).map((_, at) => at * (index + 3) + (at >> 9))] as const
+    )
+  )
+  fact(
+    "its progress tells of files and bytes while they are read, each once, and never more",
+    { ...files, ...big },
+    () =>
+      Effect.gen(function* () {
+        const seen: Array<{ readonly files: number; readonly bytes: number }> = []
+        let [done, bytes] = [0, 0]
+        const { scan } = yield* Effect.provideService(backup(docs), Progress.Progress, {
+          phase: () => Effect.void,
+          step: (step) =>
+            Effect.sync(() => {
+              done += step.files ?? 0
+              bytes += step.bytes ?? 0
+              seen.push({ files: done, bytes })
+            })
+        })
+        assert.deepStrictEqual(seen.at(-1), { files: scan.files, bytes: scan.bytes })
+        assert.isAbove(new Set(seen.map((each) => each.bytes)).size, 5, "a big file is told of as it is read")
+        for (const each of seen) assert.isAtMost(each.bytes, scan.bytes)
+      })
   )
 
   fact("changed, added, deleted and renamed files are in the head exactly so", files, (world) =>
