@@ -10,7 +10,7 @@ vi.setConfig({ testTimeout: 180_000 })
 beforeAll(Cairn.build)
 afterAll(Cairn.removeFolders)
 
-const rounds = Number(process.env.CAIRN_TEST_ROUNDS ?? 8)
+const rounds = Number(process.env.CAIRN_TEST_ROUNDS ?? 4)
 const seed = process.env.CAIRN_TEST_SEED ?? String(Date.now())
 
 const fileCount = 100
