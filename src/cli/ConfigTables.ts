@@ -121,6 +121,18 @@ const change = Effect.fnUntraced(function* (
   yield* Console.note(voice, `${told}${dryRun ? ` would be in ${file}; nothing was written` : ` in ${file}`}`)
 })
 
+/** Takes the table of a vault out of the configuration: `false` when there is none. @since 0.1.0 @category programs */
+export const removeVault = Effect.fnUntraced(function* (name: string, dryRun: boolean, voice: Console.Voice) {
+  const { config, raw } = yield* Config.load
+  if (!Object.hasOwn(config.vault, name)) return false
+  const by = References.all(raw)
+    .filter((reference) => reference.section === "vault" && reference.name === name)
+    .map(({ path }) => Problem.showPath(path))
+  if (by.length > 0) return yield* new StillUsed({ section: "vault", name, by })
+  yield* change(ConfigEdit.remove(["vault", name]), `[vault.${name}] is no longer`, dryRun, voice)
+  return true
+})
+
 const actions = ["add", "list", "show", "remove"]
 
 /** Does what the words say: `fields` makes the table that `add` adds, from the words behind the name. @since 0.1.0 @category programs */

@@ -129,7 +129,7 @@ const status = Effect.fnUntraced(function* (common: Verb.Common) {
         ...(end === undefined ? {} : { code: end.code }),
         ...(end?.error === undefined ? {} : { error: { tag: end.error.tag, message: end.error.message } })
       },
-      `  task ${id}  ${name === undefined ? "" : `${name}: `}${title}: ${how}${where}`
+      `  task ${id}  ${name === undefined ? "" : `${name}: `}${title}  ${how}${where}`
     )
   }
   return exitCode.done

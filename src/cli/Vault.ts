@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { resolve } from "node:path"
+import { join, resolve } from "node:path"
 import * as Args from "@effect/cli/Args"
 import * as Options from "@effect/cli/Options"
 import * as Data from "effect/Data"
@@ -28,7 +28,7 @@ import * as ProgressTerminal from "./ProgressTerminal.ts"
 import * as Verb from "./Verb.ts"
 
 const config = {
-  words: Args.repeated(Verb.operand("add|list|show|repair|trust NAME")),
+  words: Args.repeated(Verb.operand("add|list|show|remove|repair|trust NAME")),
   store: Options.text("store").pipe(
     Options.withDescription("add: the folder that holds the vault's blobs and registry"),
     Options.optional
@@ -118,13 +118,22 @@ const add = Effect.fnUntraced(function* (
 })
 
 /** What counts for the vault, all defaults filled in. */
+// a chunk of this very program that cannot be loaded is a broken installation
+const loadTables = Effect.promise(() => import("./ConfigTables.ts"))
+
 const show = Effect.fnUntraced(function* (name: string, voice: Console.Voice) {
   const state = yield* VaultState.VaultState
+  const peer = yield* state.peer(name)
+  if (peer !== undefined)
+    return yield* Console.emit(
+      voice,
+      { type: "vault", name, id: peer.vaultId },
+      `${name}:  attached from ${peer.store}\n  device    ${peer.device}\n  vault id  ${peer.vaultId}\n  identity  ${peer.identity}`
+    )
   const settings = yield* VaultSettings.VaultSettings
   const known = [...(yield* state.vaults), ...settings.names]
   if (!known.includes(name)) return yield* new Vault.NoSuchVault({ vault: name, known })
-  // a chunk of this very program that cannot be loaded is a broken installation
-  const tables = yield* Effect.promise(() => import("./ConfigTables.ts"))
+  const tables = yield* loadTables
   yield* tables.showVault(name, voice)
 })
 
@@ -172,21 +181,42 @@ const trust = Effect.fnUntraced(function* (name: string, common: Verb.Common, dr
   if (found !== undefined) yield* state.saveSeen(name, found.entry.revision)
 })
 
+/** Detaches another device's vault, or takes a vault out of the configuration; nothing that was kept is ever removed. */
+const remove = Effect.fnUntraced(function* (name: string, dryRun: boolean, voice: Verb.Common) {
+  const state = yield* VaultState.VaultState
+  const peer = yield* state.peer(name)
+  if (peer !== undefined) {
+    if (!dryRun) yield* state.removePeer(name)
+    return yield* Console.note(
+      voice,
+      `${name}: ${dryRun ? "would be detached" : "detached"}; what is in ${peer.store} stays as it is`
+    )
+  }
+  const tables = yield* loadTables
+  if (yield* tables.removeVault(name, dryRun, voice))
+    return yield* Console.note(voice, `${name}: what it kept, and its keys on this device, stay`)
+  const known = yield* state.vaults
+  if (!known.includes(name)) return yield* new Vault.NoSuchVault({ vault: name, known })
+  return yield* usage(
+    `${name}: is this device's own, and nobody else may have its keys, so Cairn does not remove it; they are in ${join(Live.home.data, "vaults", name)}`
+  )
+})
+
 /** @since 0.1.0 @category verbs */
 export const verb = Verb.make({
   name: "vault",
   description:
-    "Vaults themselves: vault list · vault show NAME (as configured) · vault add NAME … (attach another device's, read-only) · vault repair NAME: · vault trust NAME:",
+    "Vaults themselves: vault list · vault show NAME (as configured) · vault add NAME … (attach another device's, read-only) · vault remove NAME (detach it) · vault repair NAME: · vault trust NAME:",
   config,
   handler: ({ dryRun, words, ...given }, common) =>
     Effect.gen(function* () {
       const [action, word, ...rest] = words
-      const actions = ["add", "list", "show", "repair", "trust"]
+      const actions = ["add", "list", "show", "remove", "repair", "trust"]
       if (action === undefined || !actions.includes(action)) {
         const near = action === undefined ? undefined : Argv.nearest(action, actions)
         return yield* usage(
           action === undefined
-            ? "vault takes add, list, show, repair or trust"
+            ? "vault takes add, list, show, remove, repair or trust"
             : `unknown: vault ${action}${near === undefined ? "" : `: did you mean ${near}?`}`
         )
       }
@@ -209,6 +239,7 @@ export const verb = Verb.make({
       if (word === undefined) return yield* usage(`vault ${action} needs the vault's name`)
       const name = yield* nameOf(word)
       if (action === "show") yield* show(name, common)
+      else if (action === "remove") yield* remove(name, dryRun, common)
       else if (action === "add") yield* add(name, { ...given, dryRun }, common)
       else if (action === "repair") yield* repair(name, dryRun, common)
       else yield* trust(name, common, dryRun)

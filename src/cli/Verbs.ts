@@ -39,8 +39,8 @@ const verbs: Readonly<Record<string, Listed>> = {
   log: { usage: "log VAULT:", does: "the snapshots of a vault", load: () => import("./Log.ts") },
   verify: { usage: "verify [VAULT:]", does: "read and check everything", load: () => import("./Verify.ts") },
   vault: {
-    usage: "vault add|list|show|repair|trust NAME",
-    actions: ["add", "list", "show", "repair", "trust"],
+    usage: "vault add|list|show|remove|repair|trust NAME",
+    actions: ["add", "list", "show", "remove", "repair", "trust"],
     does: "attach another device's vault, or mend one",
     load: () => import("./Vault.ts")
   },

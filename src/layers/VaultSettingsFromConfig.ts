@@ -34,6 +34,14 @@ const selectionOf = (source: Config["source"][string]) =>
 export const make = ({ config, resolve }: Options, stores: Stores.Service, embedded: BlobStore.Service): Service => {
   const vaultOf = (name: string) => (Object.hasOwn(config.vault, name) ? config.vault[name] : undefined)
 
+  /** The vault's recipients, and the keys of every task that publishes it: who may read does not depend on which task ran last. */
+  const readersOf = (name: string) => {
+    const ofTasks = Object.values(config.task).flatMap((task) =>
+      (task.type === "backup" || task.type === "publish") && task.vault === name ? task.keys : []
+    )
+    return [...new Set([...(vaultOf(name)?.recipients ?? []), ...ofTasks])]
+  }
+
   const settings = Effect.fnUntraced(function* (name: string) {
     const vault = vaultOf(name)
     const open = (store: string) =>
@@ -51,7 +59,7 @@ export const make = ({ config, resolve }: Options, stores: Stores.Service, embed
       ...(primary === undefined ? {} : { blobs: withFallback(withMirrors(primary, ...mirrors), embedded) }),
       stores: opened,
       metaTargets: yield* Effect.forEach(vault?.meta_targets ?? [], open),
-      recipients: (vault?.recipients ?? []).flatMap((recipient) => config.key[recipient]?.public_key ?? []),
+      recipients: readersOf(name).flatMap((reader) => config.key[reader]?.public_key ?? []),
       ...(key === undefined ? {} : { keyRecipient: key.public_key }),
       identities:
         identityFile === undefined

@@ -131,6 +131,7 @@ export const make = Effect.fnUntraced(function* (objects: ObjectStore.Service) {
       )
     ),
     peer: (name) => peers.read(name, peerFile),
+    removePeer: (name) => Effect.mapError(objects.remove(`${name}/${peerFile}`), failed(name, peerFile)),
     createPeer: (name, peer) => create(name, peerFile, peers.encode(peer)),
     seen: (name) => Effect.map(list(name, "seen/"), (paths) => (paths.length === 0 ? 0n : revisionOf(paths.at(-1)!))),
     saveSeen: Effect.fnUntraced(function* (name, revision) {

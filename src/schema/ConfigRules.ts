@@ -274,6 +274,28 @@ const plaintext = (config: Raw.Table): Problems =>
       )
     )
 
+/** What a task asks of its own and the vault decides: told, since it would not be heeded. */
+const decidedByVaults = (config: Raw.Table): Problems => {
+  const vaults = new Map(Raw.section(config, "vault"))
+  const only = Raw.text(config, "default_store")
+  return Raw.section(config, "task").flatMap(([name, task]) => {
+    const vaultName = Raw.text(task, "vault") ?? ""
+    const vault = vaults.get(vaultName)
+    if (vault === undefined) return []
+    const stores = Raw.texts(vault, "blob_stores").map(([, store]) => store)
+    if (stores.length === 0 && only !== undefined) stores.push(only)
+    const store = Raw.text(task, "blob_store")
+    return store === undefined || stores.includes(store)
+      ? []
+      : [
+          Problem.warning(
+            ["task", name, "blob_store"],
+            `this is not heeded: where content is kept is said by blob_stores of [vault.${vaultName}]`
+          )
+        ]
+  })
+}
+
 /** Everything that the rules find, in no particular order. @since 0.1.0 @category rules */
 export const check = (raw: unknown, facts: Facts = noFacts): ReadonlyArray<Problem.Problem> => {
   const config = Raw.asTable(raw)
@@ -290,6 +312,7 @@ export const check = (raw: unknown, facts: Facts = noFacts): ReadonlyArray<Probl
     ...roles(config),
     ...secrets(config),
     ...triggers(config),
-    ...plaintext(config)
+    ...plaintext(config),
+    ...decidedByVaults(config)
   ]
 }

@@ -116,6 +116,8 @@ export interface Service {
   readonly peer: (name: string) => Effect.Effect<Peer | undefined, VaultStateError>
   /** Keeps an attachment: `false` when the name has one already, which stays. */
   readonly createPeer: (name: string, peer: Peer) => Effect.Effect<boolean, VaultStateError>
+  /** Detaches it; what was seen of it is remembered, for when it is attached again. */
+  readonly removePeer: (name: string) => Effect.Effect<void, VaultStateError>
   /** The highest revision that was ever seen under the name; 0 for none. */
   readonly seen: (name: string) => Effect.Effect<bigint, VaultStateError>
   /** Remembers a revision; a higher one that is there stays. */

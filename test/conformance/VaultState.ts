@@ -89,6 +89,10 @@ export const suite = <E, E2>(name: string, make: Effect.Effect<Subject<E>, E2, S
       Effect.gen(function* () {
         assert.isTrue(yield* state.createPeer("relay", peer("/one")))
         assert.isFalse(yield* (yield* other).createPeer("relay", peer("/two")))
+        yield* state.createPeer("gone", peer("/four"))
+        yield* state.removePeer("gone")
+        yield* state.removePeer("gone")
+        assert.isUndefined(yield* state.peer("gone"))
         assert.isTrue(yield* state.createPeer("attic", peer("/three")))
         assert.deepStrictEqual(yield* state.peers, [
           ["attic", peer("/three")],

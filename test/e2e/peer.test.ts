@@ -247,6 +247,23 @@ describe("an attached vault", () => {
     expect([Cairn.fingerprint(relay), Cairn.fingerprint(home)]).toEqual(before)
   })
 
+  it("is shown, and is detached by remove, which leaves its store alone and refuses this device's own vaults", async () => {
+    const { expectCode, home, place, relay } = await attached()
+    Cairn.smallTree(place)
+    await expectCode(0, "backup", "docs", "docs:")
+    const before = Cairn.fingerprint(relay)
+    expect((await expectCode(0, "vault", "show", "relay")).stdout).toContain(`attached from ${relay}`)
+    await expectCode(0, "vault", "remove", "relay", "--dry-run")
+    await expectCode(0, "list", "relay:")
+    await expectCode(0, "vault", "remove", "relay:")
+    await expectCode(10, "list", "relay:")
+    expect(Cairn.fingerprint(relay)).toEqual(before)
+    const refused = await expectCode(2, "vault", "remove", "docs:")
+    expect(refused.stderr).toContain(join(home, "data/vaults/docs"))
+    await expectCode(0, "list", "docs:")
+    await expectCode(10, "vault", "remove", "other:")
+  })
+
   it("with a damaged blob is 5 for what needs it, and only for that", async () => {
     const { expectCode, relay } = await attached()
     const blobs = [...Cairn.files(join(relay, "blob3"))].sort((a, b) => fs.statSync(b).size - fs.statSync(a).size)

@@ -16,6 +16,8 @@ import { withRoutes } from "../../src/layers/ObjectStoreRouted.ts"
 import * as RegistryFromConfig from "../../src/layers/RegistryFromConfig.ts"
 import * as SecretSource from "../../src/layers/SecretSource.ts"
 import * as StoresFromConfig from "../../src/layers/StoresFromConfig.ts"
+import * as VaultSettingsFromConfig from "../../src/layers/VaultSettingsFromConfig.ts"
+import * as AgeKey from "../../src/schema/AgeKey.ts"
 import * as Bytes from "../../src/schema/Bytes.ts"
 import * as ConfigCheck from "../../src/schema/ConfigCheck.ts"
 import * as RegistryEntry from "../../src/schema/RegistryEntry.ts"
@@ -255,5 +257,39 @@ describe("the registry of a configuration", () => {
         assert.strictEqual((yield* lenient!.entries(entry.key)).length, 1)
       })
     )
+  )
+})
+
+describe("what is configured for a vault", () => {
+  const recipient = (fill: number) => AgeKey.recipient(new Uint8Array(32).fill(fill))
+  const { config } = ConfigCheck.check({
+    key: { one: { public_key: recipient(1) }, two: { public_key: recipient(2) }, three: { public_key: recipient(3) } },
+    store: { here: { type: "memory" } },
+    source: { s: { paths: ["/s"] } },
+    vault: { docs: { recipients: ["one"], approve_above: "25%" }, other: {} },
+    task: {
+      a: { type: "backup", vault: "docs", source: "s", blob_store: "here", keys: ["two", "one"] },
+      b: { type: "publish", vault: "other", keys: ["three"] }
+    }
+  })
+
+  it.scoped("its readers are its recipients and the keys of all tasks that publish it, and of no other vault's", () =>
+    Effect.gen(function* () {
+      assert.isDefined(config)
+      const stores = yield* StoresFromConfig.make({
+        stores: config!.store,
+        resolve: (path) => path,
+        environment: {}
+      })
+      const settings = VaultSettingsFromConfig.make(
+        { config: config!, resolve: (path) => path },
+        stores,
+        yield* blobStore("embedded")
+      )
+      assert.deepStrictEqual((yield* settings.settings("docs")).recipients, [recipient(1), recipient(2)])
+      assert.deepStrictEqual((yield* settings.settings("other")).recipients, [recipient(3)])
+      assert.strictEqual(settings.approveAbove("docs"), 0.25)
+      assert.isUndefined(settings.approveAbove("other"))
+    }).pipe(Effect.provide(CryptoPortable.layer))
   )
 })

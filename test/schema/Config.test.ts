@@ -323,6 +323,22 @@ describe("rules between tables", () => {
     expect(ConfigTask.triggerOf(config!.task.t!)).toMatchObject({ _tag: "Every", intervalMillis: 900_000 })
   })
 
+  it("a store that a task asks for and its vault does not have is told, since it would not be heeded", () => {
+    const vault = `[store.one]\ntype = "memory"\n[store.two]\ntype = "memory"\n[key.me]\npublic_key = "${publicKey}"\n[source.s]\npaths = ["/s"]\n`
+    const task = `[vault.docs]\nblob_stores = ["one"]\n[task.t]\ntype = "backup"\nvault = "docs"\nsource = "s"\n`
+    const ofTask = (text: string) => told(`${vault}${task}${text}`).filter((line) => line.includes(" task.t"))
+    expect(ofTask('blob_store = "one"\nkeys = []\n')).toEqual([])
+    expect(ofTask('blob_store = "two"\nkeys = ["me"]\n')).toEqual([
+      "15:1 warning task.t.blob_store: this is not heeded: where content is kept is said by blob_stores of [vault.docs]"
+    ])
+  })
+
+  it("the share above which a person has to agree is one", () => {
+    expect(told('[vault.docs]\napprove_above = "25%"\n').filter((line) => line.includes("approve"))).toEqual([])
+    expect(errorsAt('[vault.docs]\napprove_above = "a lot"\n')).toEqual(["vault.docs.approve_above"])
+    expect(errorsAt('[vault.docs]\napprove_above = "0%"\n')).toEqual(["vault.docs.approve_above"])
+  })
+
   it("vaults have names that references can use", () => {
     expect(errorsAt('[vault.x]\n[vault."a b"]\n[vault.ok]')).toEqual(["vault.x", 'vault."a b"'])
   })
