@@ -28,6 +28,8 @@ export const often = Schedule.spaced("200 millis")
 
 /** How often the configuration file is looked at. */
 const lookEvery = "10 seconds"
+/** Every so many looks, sources that were saved meanwhile are looked for too. */
+const sourcesEvery = 6
 
 /** When the file was changed, as far as it can be seen. */
 const stampOf = (file: string): string => {
@@ -86,10 +88,13 @@ export const start = Effect.fnUntraced(function* <E extends Ending.Tagged>(
 
   const file = yield* TaskConfig.file
   let stamp = stampOf(file)
+  let looks = 0
   yield* look
   const lookAgain = Effect.suspend(() => {
     const now = stampOf(file)
-    if (now === stamp) return Effect.void
+    looks += 1
+    // now and then in any case: a source that was saved meanwhile is not in the file
+    if (now === stamp && looks % sourcesEvery !== 0) return Effect.void
     stamp = now
     return Effect.catchAll(look, (error) =>
       // nothing is lost: all goes on as it was, until the file is mended
