@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest"
 import { version } from "../../src/cli/Verbs.ts"
+import * as DaemonClient from "../../src/layers/DaemonClient.ts"
 import * as DaemonServer from "../../src/layers/DaemonServer.ts"
 import { ExecutorStopped, NoSuchTask } from "../../src/schema/TaskInfo.ts"
 import * as Cairn from "./cairn.ts"
@@ -309,6 +310,59 @@ describe("who is served, and by whom", () => {
     )
     expect(new ExecutorStopped().message).toContain("stopping")
     await Cairn.expectCode(0, home, ["backup", "docs", "docs:"], { cwd: place })
+  })
+
+  it("every operation answers another program as it answers cairn: what is refused is told, and no secret is", async () => {
+    const place = Cairn.folder()
+    const home = join(place, "home")
+    Cairn.smallTree(place)
+    const secret = "0707070707070707070707070707070707070707070707070707070707070707"
+    Cairn.write(
+      join(home, "config/config.toml"),
+      `[identity]\nsecret_key = "${secret}"\n[task.check]\ntype = "verify"\n`
+    )
+    await Cairn.expectCode(0, home, ["backup", "docs", "docs:"], { cwd: place })
+    const running = await daemon(home)
+    await Effect.runPromise(
+      Effect.scoped(
+        Effect.gen(function* () {
+          const { client, hello } = yield* DaemonClient.open(join(home, "data/run", sockets(home)[0] ?? ""), version)
+          expect(hello.config).toBe(join(home, "config/config.toml"))
+          const refused = yield* client.RunTask({ request: { _tag: "Named", name: "chekc" } })
+          expect(refused).toMatchObject({ _tag: "Refused", error: { message: expect.stringContaining("check") } })
+          const spawned = yield* client.RunTask({ request: { _tag: "Named", name: "check" } })
+          if (spawned._tag !== "Spawned") throw new Error("refused")
+          expect(spawned.spec._tag).toBe("Verify")
+          const events = yield* Stream.runCollect(client.WatchTask({ taskId: spawned.taskId }))
+          expect([...events].at(-1)).toMatchObject({ _tag: "End", code: 0 })
+          // watched again, it is told from its start
+          const again = yield* Stream.runCollect(client.WatchTask({ taskId: spawned.taskId }))
+          expect([...again].at(-1)).toEqual([...events].at(-1))
+          const failed = yield* client.RunTask({
+            request: { _tag: "Given", spec: { _tag: "Verify", vault: "nowhere", share: 1 } }
+          })
+          if (failed._tag !== "Spawned") throw new Error("refused")
+          const told = yield* Stream.runCollect(client.WatchTask({ taskId: failed.taskId }))
+          expect([...told].at(-1)).toMatchObject({ _tag: "End", code: 10, error: { tag: "NoSuchVault" } })
+          const tasks = yield* client.ListTasks()
+          expect(tasks.map(({ name, state }) => [name, state])).toContainEqual(["check", "ended"])
+          expect((yield* client.GetStatus()).tasks).toHaveLength(tasks.length)
+          const snapshots = yield* client.ListSnapshots({ vault: "docs" })
+          expect(snapshots.map(({ number, vault }) => [vault, number])).toEqual([["docs", 1]])
+          expect(yield* client.ListSnapshots({})).toEqual(snapshots)
+          expect(yield* Effect.flip(client.ListSnapshots({ vault: "nowhere" }))).toMatchObject({ tag: "NoSuchVault" })
+          const shown = yield* client.GetConfig()
+          expect(shown).toContain("check")
+          expect(shown).not.toContain(secret)
+          const unknown = yield* Effect.flip(client.CancelTask({ taskId: 999 }))
+          expect(unknown._tag).toBe("NoSuchTask")
+          expect((yield* Effect.flip(Stream.runDrain(client.WatchTask({ taskId: 999 }))))._tag).toBe("NoSuchTask")
+          yield* Effect.ignore(client.Shutdown())
+        })
+      )
+    )
+    expect((await running.ended).code).toBe(0)
+    expect(sockets(home)).toEqual([])
   })
 
   const isRoot = process.getuid?.() === 0
