@@ -24,11 +24,14 @@ export interface Flag {
 
 export { nearest }
 
-/** The first word that is no option, which names the verb, and the words without it. @since 0.1.0 @category combinators */
+/** What stands before a verb and takes a value. */
+const valued = new Set(["--config"])
+
+/** The first word that is no option and no option's value, which names the verb, and the words without it. @since 0.1.0 @category combinators */
 export const splitVerb = (
   words: ReadonlyArray<string>
 ): { readonly verb: string | undefined; readonly rest: ReadonlyArray<string> } => {
-  const at = words.findIndex((word) => !word.startsWith("-"))
+  const at = words.findIndex((word, index) => !word.startsWith("-") && !valued.has(words[index - 1] ?? ""))
   return at < 0
     ? { verb: undefined, rest: words }
     : { verb: words[at], rest: [...words.slice(0, at), ...words.slice(at + 1)] }

@@ -174,6 +174,7 @@ const uninstall = Effect.fnUntraced(function* (found: Service, voice: Console.Vo
   // one that does not run cannot be stopped: what counts is that it never starts again
   for (const words of found.uninstall) yield* Effect.ignore(told(words))
   yield* Effect.tryPromise({ try: () => rm(found.file, { force: true }), catch: unwritable(found.file) })
+  // the file is gone, which is what counts; systemd forgets it at the next login at the latest
   if (process.platform === "linux") yield* Effect.ignore(told(["systemctl", "--user", "daemon-reload"]))
   yield* Console.note(voice, `cairn: ${found.name} is stopped and removed`)
 })

@@ -143,7 +143,8 @@ export const serve = Effect.fnUntraced(
           )
           .pipe(Effect.mapError(TaskLive.toFailure))
     })
-    // before the socket goes: who follows a task hears of its end
+    // before the socket goes: who follows a task hears of its end; one that does not within the time finds the connection
+    // gone, which a client tells as a failure
     yield* Effect.addFinalizer(() =>
       Effect.zipRight(
         executor.stop,
@@ -157,6 +158,7 @@ export const serve = Effect.fnUntraced(
     // before the executor stops: what runs by itself is interrupted, and made up for by the next daemon
     const run = Effect.fnUntraced(function* ({ task }: Automation.Automation<Rpc.Request>) {
       const { taskId } = yield* submit(task, false)
+      // nothing is lost where it cannot be cancelled: it has ended by itself
       return yield* Effect.onInterrupt(DaemonAutomations.outcomeOf(executor.watch(taskId)), () =>
         Effect.ignore(executor.cancel(taskId))
       )

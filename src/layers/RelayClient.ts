@@ -14,6 +14,7 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import * as Bytes from "../schema/Bytes.ts"
 
 /** A request came to nothing. @since 0.1.0 @category errors */
 export class Failure extends Data.TaggedError("RelayFailure")<{
@@ -66,6 +67,8 @@ export interface Client {
 
 const Refusal = Schema.parseJson(Schema.Struct({ detail: Schema.String }))
 const transient = new Set([408, 425, 429, 500, 502, 503, 504])
+/** The most bytes of an answer: twice the largest blob that a relay takes unless it is told otherwise. */
+const mostBytes = 128 * 1024 * 1024
 const longestWait = Duration.minutes(2)
 const shownMost = 1000
 
@@ -95,17 +98,33 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const unreached = (error: { readonly message: string }) =>
     fail("Unavailable", `cannot be reached, or broke off (${error.message.slice(0, shownMost)})`, true)
 
+  /** The whole body, where it ends: a relay that need not be trusted could send for ever. */
+  const bodyOf = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<Uint8Array, Failure> =>
+    response.request.method === "HEAD" || response.status === 204
+      ? Effect.succeed(new Uint8Array(0))
+      : response.stream.pipe(
+          Stream.mapError(unreached),
+          Stream.runFoldEffect({ parts: [] as Uint8Array[], length: 0 }, ({ length, parts }, part) => {
+            parts.push(part)
+            return length + part.length > mostBytes
+              ? fail("Unavailable", `answers with more than ${mostBytes} bytes; it is no relay, or a hostile one`)
+              : Effect.succeed({ parts, length: length + part.length })
+          }),
+          Effect.map(({ parts }) => Bytes.concat(...parts))
+        )
+
   const refused = (response: HttpClientResponse.HttpClientResponse) =>
     Effect.gen(function* () {
       const { status } = response
-      const text = yield* Effect.orElseSucceed(response.text, () => "")
+      // nothing is lost: the status says what matters, the text only explains it
+      const text = yield* Effect.orElseSucceed(Effect.map(bodyOf(response), Bytes.toUtf8), () => "")
       const said = yield* Effect.orElseSucceed(
         Effect.map(Schema.decodeUnknown(Refusal)(text), ({ detail }) => detail.replace(/\p{Cc}+/gu, " ")),
         () => `HTTP ${status}`
       )
       const wait = Number(response.headers["retry-after"] ?? "0")
       // what is kept there is rotten: asking again gives it no better
-      const isDamage = status === 500 && text.includes('"Damaged"')
+      const isDamage = status === 500 && text?.includes('"Damaged"') === true
       return yield* fail(
         isDamage ? "Damaged" : (reasons[status] ?? "Unavailable"),
         said.slice(0, shownMost),
@@ -142,12 +161,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     name,
     send: (request, accepts = []) =>
       begin(request, accepts).pipe(
-        Effect.flatMap((response) =>
-          Effect.map(Effect.mapError(response.arrayBuffer, unreached), (body) => ({
-            status: response.status,
-            body: new Uint8Array(body)
-          }))
-        ),
+        Effect.flatMap((response) => Effect.map(bodyOf(response), (body) => ({ status: response.status, body }))),
         Effect.timeoutFail({
           duration: timeout,
           onTimeout: () => fail("Unavailable", `did not answer within ${Duration.format(timeout)}`, true)

@@ -93,6 +93,11 @@ describe("canonical", () => {
 describe("words around the verb", () => {
   it("the verb is the first word that is no option", () => {
     expect(Argv.splitVerb(["--json", "list", "-r", "docs:"])).toEqual({ verb: "list", rest: ["--json", "-r", "docs:"] })
+    expect(Argv.splitVerb(["--config", "c.toml", "list", "docs:"])).toEqual({
+      verb: "list",
+      rest: ["--config", "c.toml", "docs:"]
+    })
+    expect(Argv.splitVerb(["--config=c.toml", "list"])).toEqual({ verb: "list", rest: ["--config=c.toml"] })
     expect(Argv.splitVerb(["--version"])).toEqual({ verb: undefined, rest: ["--version"] })
   })
 

@@ -1,3 +1,4 @@
+import { createServer, type Server } from "node:http"
 import { assert, describe, it } from "@effect/vitest"
 import { blake3 } from "@noble/hashes/blake3.js"
 import * as Effect from "effect/Effect"
@@ -242,6 +243,33 @@ describe("a relay over HTTP", () => {
       const relay = yield* Relay.start(yield* RegistryMemory.make(), { blobs: lying })
       const blobs = yield* Effect.provide(BlobStoreRelay.make(relay.client), Relay.http)
       assert.strictEqual((yield* Effect.flip(blobs.get(hash))).reason, "Damaged")
+    }).pipe(Effect.provide(CryptoAuto.layer()))
+  )
+
+  it.scopedLive("a relay that answers without end is left, and memory is not", () =>
+    Effect.gen(function* () {
+      const part = new Uint8Array(1024 * 1024)
+      let sent = 0
+      const server = yield* Effect.acquireRelease(
+        Effect.async<Server>((resume) => {
+          const made = createServer((_, response) => {
+            const more = () => {
+              while (!response.destroyed && response.write(part)) sent += 1
+            }
+            response.on("drain", more)
+            more()
+          }).listen(0, "127.0.0.1", () => resume(Effect.succeed(made)))
+        }),
+        (made) => Effect.sync(() => made.closeAllConnections())
+      )
+      const address = server.address()
+      const port = typeof address === "object" ? address?.port : undefined
+      const url = `http://127.0.0.1:${port}`
+      const blobs = yield* Effect.provide(BlobStoreRelay.make({ url, attempts: 1 }), Relay.http)
+      const error = yield* Effect.flip(blobs.get(BlobStoreSuite.blobOf("hello").hash))
+      assert.strictEqual(error.reason, "Unavailable")
+      assert.include(error.detail, "more than 134217728 bytes")
+      assert.isBelow(sent, 300)
     }).pipe(Effect.provide(CryptoAuto.layer()))
   )
 })
