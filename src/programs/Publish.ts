@@ -169,7 +169,9 @@ const announce = Effect.fnUntraced(function* (
  * to survive the loss of one.
  */
 const confirm = Effect.fnUntraced(function* (vault: Vault.Vault, head: Head.Head, current: Head.Current) {
-  const outcome = yield* vault.registry.confirm?.(head.entry, current.entries) ?? Effect.void
+  // a rival was not built on, so it must not be overwritten
+  const builtOn = current.entries.filter(({ hash }) => Head.contains(head, Hash.toHex(hash)))
+  const outcome = yield* vault.registry.confirm?.(head.entry, builtOn) ?? Effect.void
   if (outcome?._tag === "Lost") return yield* new Lost({ current: outcome.current })
 })
 
@@ -228,19 +230,23 @@ export const publish = Effect.fn("Publish.publish")(function* (vault: Vault.Vaul
   const attempt = Effect.gen(function* () {
     attempts += 1
     const current = yield* Head.current(vault)
-    for (const landed of intents) {
-      const within = current.heads.find((head) => Head.contains(head, landed.node))
-      if (within === undefined) continue
-      // an earlier attempt's write was applied though its answer was lost
-      yield* confirm(vault, within, current)
-      yield* acknowledge(landed)
-      const node = Either.getOrThrow(Hash.fromHex(landed.node))
-      return { outcome: "published", revision: landed.revision, node, conflicts: [] } as const
+    // an earlier attempt's write may have been applied though its answer was lost
+    const landed = intents.find(({ node }) => current.heads.some((head) => Head.contains(head, node)))
+    const within = current.heads.find((head) => landed !== undefined && Head.contains(head, landed.node))
+    if (landed !== undefined && within !== undefined) {
+      const confirmed = yield* Effect.either(confirm(vault, within, current))
+      if (Either.isRight(confirmed)) {
+        yield* acknowledge(landed)
+        const node = Either.getOrThrow(Hash.fromHex(landed.node))
+        return { outcome: "published", revision: landed.revision, node, conflicts: [] } as const
+      }
+      // with a rival beside it, waiting changes nothing: the two have to be merged, our change being in one of them
+      if (!(confirmed.left instanceof Lost) || current.heads.length === 1) return yield* Effect.fail(confirmed.left)
     }
     const { conflicts, root } = yield* place(
       vault,
       current.heads,
-      { base: yield* baseNow(current.heads), ours: change.ours },
+      { base: landed === undefined ? yield* baseNow(current.heads) : change.ours, ours: change.ours },
       { isPatient: attempts <= patientAttempts }
     )
     const [head, ...rivals] = current.heads

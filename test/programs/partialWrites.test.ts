@@ -99,6 +99,44 @@ describe("a write that reached one of three registries, where two are needed", (
   )
 })
 
+describe("a write that reached one registry, while an older rival's reached the other", () => {
+  it.effect("does not overwrite the rival, which is merged", () =>
+    Effect.gen(function* () {
+      const world = yield* make({ "/one/f": "1", "/two/f": "1", "/three/f": "1" })
+      yield* Effect.gen(function* () {
+        const a = yield* RegistryMemory.make({ name: "a" })
+        const b = yield* RegistryMemory.make({ name: "b" })
+        const both = (first: Service, second: Service) =>
+          RegistryMulti.make({ backends: [first, second], policy: right(RegistryMulti.parsePolicy("quorum:2", 2)) })
+        const deaf: Service = { ...a, entries: () => down, set: () => down }
+        const last = (service: Service): Service => ({
+          ...service,
+          set: (entry, over) => Effect.zipRight(service.set(entry, over), Effect.interrupt)
+        })
+        const registry = yield* both(a, b)
+        const shared = Effect.provideService(Registry, registry)
+        for (const name of ["/one", "/two", "/three"]) yield* shared(backup(mapping(name)))
+        for (const name of ["/one", "/two", "/three"]) yield* world.disk.put(`${name}/f`, "2")
+
+        // one process ends when its write has reached the first registry alone, another when its own reached the second
+        const died = (name: string, first: Service, second: Service) =>
+          Effect.gen(function* () {
+            yield* Effect.exit(backup(mapping(name)).pipe(Effect.provideService(Registry, yield* both(first, second))))
+          }).pipe(Effect.provide(world.layer))
+        yield* died("/three", last(a), b)
+        const before = yield* Effect.cached(died("/two", deaf, last(b)))
+        const raced: Service = { ...b, set: (entry, over) => Effect.zipRight(before, b.set(entry, over)) }
+        yield* Effect.gen(function* () {
+          const { published } = yield* patiently(backup(one))
+          assert.strictEqual(published.outcome, "published")
+        }).pipe(Effect.provideService(Registry, yield* both(a, raced)))
+        const files = yield* shared(latest)
+        assert.deepStrictEqual([files["one/f"], files["two/f"], files["three/f"]], ["2", "2", "2"])
+      }).pipe(Effect.provide(world.layer))
+    })
+  )
+})
+
 describe("what was acknowledged", () => {
   for (const policy of ["quorum:2", "all"])
     it.effect(`${policy} of three: survives the loss of as many registries as a reader can do without`, () =>

@@ -37,7 +37,8 @@ import * as Writer from "./Writer.ts"
 
 const mostLives = 60
 const calmAfter = 6
-const mostHappenings = 3_000_000
+/** Many writers on one device each look at what all of them did: their steps grow with the square of their number. */
+const mostHappenings = (writers: number) => 3_000_000 * Math.max(1, (writers / 30) ** 2)
 
 /** A folder on a device, which a user works in. */
 interface Source {
@@ -175,7 +176,7 @@ class Simulation {
   /** Lets the world go on for as long as `goes` and nothing is wrong. */
   #go(goes: () => boolean): void {
     while (this.#model.problem === undefined && goes()) {
-      if (this.#world.happened > mostHappenings) this.#model.fail("the run does not come to an end")
+      if (this.#world.happened > mostHappenings(this.#configuration.writers)) this.#model.fail("the run does not come to an end")
       else if (!this.#world.step()) this.#model.fail("everybody waits for something that never comes")
     }
   }
