@@ -176,7 +176,8 @@ class Simulation {
   /** Lets the world go on for as long as `goes` and nothing is wrong. */
   #go(goes: () => boolean): void {
     while (this.#model.problem === undefined && goes()) {
-      if (this.#world.happened > mostHappenings(this.#configuration.writers)) this.#model.fail("the run does not come to an end")
+      if (this.#world.happened > mostHappenings(this.#configuration.writers))
+        this.#model.fail("the run does not come to an end")
       else if (!this.#world.step()) this.#model.fail("everybody waits for something that never comes")
     }
   }
