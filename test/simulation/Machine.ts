@@ -1,4 +1,5 @@
 /** Keeps the real machine out of a run: whoever asks it for the time, for chance or for a timer is told off. */
+import { globalValue } from "effect/GlobalValue"
 
 const forbidden = (what: string) => (): never => {
   throw new Error(`a simulation asked the machine for ${what}`)
@@ -40,6 +41,11 @@ export const onlyForEffect = (answers: Answers): Answers => {
   return { now: guarded("the time", answers.now), chance: guarded("chance", answers.chance) }
 }
 
+/** Where Effect holds every fiber that has no parent until it ends: one whose process has died never does. */
+const held = globalValue(Symbol.for("effect/FiberScope/Global"), (): { readonly roots: Set<unknown> } => ({
+  roots: new Set()
+})).roots
+
 /**
  * Runs `body`, which must be synchronous, without a clock, without chance and without timers.
  *
@@ -57,9 +63,12 @@ export const isolated = <A>(body: () => A, answers: Answers = constant()): A => 
     replaced(globalThis, "setImmediate", Object.assign(forbidden("a timer"), { __promisify__: forbidden("a timer") })),
     replaced(globalThis, "queueMicrotask", forbidden("a microtask"))
   ]
+  const before = new Set(held)
   try {
     return body()
   } finally {
     for (const back of undo) back()
+    // nobody will ever go on with these: ten thousand worlds that are over would fill the memory
+    for (const fiber of held) if (!before.has(fiber)) held.delete(fiber)
   }
 }
