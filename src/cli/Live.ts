@@ -6,17 +6,27 @@
  */
 import { realpathSync } from "node:fs"
 import { chmod } from "node:fs/promises"
+import { hostname } from "node:os"
 import { basename, dirname, join, resolve } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as CryptoAuto from "../layers/CryptoAuto.ts"
+import * as IdentityStateObjectStore from "../layers/IdentityStateObjectStore.ts"
 import * as KeyringObjectStore from "../layers/KeyringObjectStore.ts"
 import * as LocalTreeNode from "../layers/LocalTreeNode.ts"
 import * as ObjectStoreFs from "../layers/ObjectStoreFs.ts"
+import * as PlacesEmbedded from "../layers/PlacesEmbedded.ts"
+import * as RegistryLazy from "../layers/RegistryLazy.ts"
 import * as SealerWorkers from "../layers/SealerWorkers.ts"
 import * as VaultStateObjectStore from "../layers/VaultStateObjectStore.ts"
+import type * as Identity from "../programs/Identity.ts"
+import type * as Vault from "../programs/Vault.ts"
+import { BlobStore } from "../services/BlobStore.ts"
+import { Crypto } from "../services/Crypto.ts"
+import * as DeviceList from "../services/DeviceList.ts"
 import * as Envelope from "../services/Envelope.ts"
 import * as ObjectStore from "../services/ObjectStore.ts"
+import { Places } from "../services/Places.ts"
 import * as Registry from "../services/Registry.ts"
 import * as VaultSettings from "../services/VaultSettings.ts"
 import * as Argv from "./Argv.ts"
@@ -136,8 +146,32 @@ export const registryNotes = Effect.flatMap(kind, (chosen) =>
   chosen === "files" ? Effect.map(Installation.lmdbProblem, (problem) => [problem]) : Effect.succeed([])
 )
 
+/** The embedded store as a place: its blobs, and entries in files beside them. */
+const place = Effect.gen(function* () {
+  const kept = yield* ObjectStore.ObjectStore
+  const crypto = yield* Crypto
+  const beside = yield* Effect.cached(
+    Effect.flatMap(
+      loaded(() => import("../layers/RegistryObjectStore.ts")),
+      (layer) => layer.make(kept, { name: kept.name })
+    ).pipe(Effect.provideService(Crypto, crypto))
+  )
+  return { blobs: yield* BlobStore, registry: RegistryLazy.make(kept.name, beside) }
+})
+
+const places = Layer.effect(Places, Effect.map(place, PlacesEmbedded.make))
+
+const settings = Layer.effect(
+  VaultSettings.VaultSettings,
+  Effect.map(place, ({ registry: ownRegistry }) => ({
+    ...VaultSettings.none,
+    settings: (vault: string) =>
+      Effect.map(VaultSettings.none.settings(vault), (counting) => ({ ...counting, ownRegistry }))
+  }))
+)
+
 /** The layers that a configuration has a say in, as they are without one. */
-const embedded = Layer.mergeAll(keyring, state, registry)
+const embedded = Layer.mergeAll(keyring, state, registry, places, settings)
 
 const configured = Layer.unwrapEffect(
   Effect.gen(function* () {
@@ -145,12 +179,43 @@ const configured = Layer.unwrapEffect(
     const { file, isNamed, isThere } = ConfigChoice.chosen(option, process.env, home)
     if (!isThere && !isNamed) return embedded
     const config = yield* loaded(() => import("./LiveConfig.ts"))
-    return config.layer(yield* config.load(file, isQuiet), { home, keyring, registry, records })
+    return config.layer(yield* config.load(file, isQuiet), { home, keyring, registry, records, place })
   })
 )
 
+/** What is remembered of the identity that this device belongs to. */
+const identityState = Layer.unwrapScoped(
+  Effect.map(privateObjects(join(home.data, "identity")), IdentityStateObjectStore.layer)
+)
+
+/** Whom everything is sealed for, asked when something is. */
+const deviceList = Layer.effect(
+  DeviceList.DeviceList,
+  Effect.map(Effect.context<Identity.Requirements | Vault.Requirements>(), (context) => ({
+    recipients: loaded(() => import("../programs/Identity.ts")).pipe(
+      Effect.flatMap((program) => program.recipients()),
+      Effect.mapError(
+        (error) =>
+          new DeviceList.DeviceListError({
+            reason: "reason" in error && error.reason === "Unreachable" ? "Unreachable" : "Unusable",
+            detail: error.message
+          })
+      ),
+      Effect.provide(context)
+    ),
+    upkeep: loaded(() => import("../programs/IdentityUpkeep.ts")).pipe(
+      Effect.flatMap((program) => program.run(hostname())),
+      // nothing is lost: what is not listed yet is listed by the next run, and the caller is told
+      Effect.catchAll((error) => Effect.succeed([error.message])),
+      Effect.provide(context)
+    )
+  }))
+)
+
 /** Everything that a verb asks for. @since 0.1.0 @category layers */
-export const layer = Layer.mergeAll(configured, SealerWorkers.layerConfig, LocalTreeNode.layer).pipe(
+export const layer = Layer.mergeAll(deviceList, SealerWorkers.layerConfig, LocalTreeNode.layer).pipe(
+  Layer.provideMerge(configured),
+  Layer.provideMerge(identityState),
   Layer.provideMerge(blobs),
   Layer.provideMerge(Layer.mergeAll(objects, envelope, cryptography))
 )

@@ -7,21 +7,27 @@ import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import * as BlobStorePackedFs from "../layers/BlobStorePackedFs.ts"
+import * as BlobStorePacked from "../layers/BlobStorePacked.ts"
 import * as ConfigFile from "../layers/ConfigFile.ts"
 import * as KeyringFromConfig from "../layers/KeyringFromConfig.ts"
 import * as ObjectStoreFs from "../layers/ObjectStoreFs.ts"
 import * as ObjectStoreRouted from "../layers/ObjectStoreRouted.ts"
+import * as ObjectStoreWindows from "../layers/ObjectStoreWindows.ts"
+import * as PackIndexAuto from "../layers/PackIndexAuto.ts"
+import type * as PlacesEmbedded from "../layers/PlacesEmbedded.ts"
+import * as PlacesFromConfig from "../layers/PlacesFromConfig.ts"
 import * as RegistryFromConfig from "../layers/RegistryFromConfig.ts"
 import * as StoresFromConfig from "../layers/StoresFromConfig.ts"
 import * as VaultSettingsFromConfig from "../layers/VaultSettingsFromConfig.ts"
 import * as VaultStateObjectStore from "../layers/VaultStateObjectStore.ts"
 import * as Problem from "../schema/ConfigProblem.ts"
+import type { Primitives } from "../schema/Primitives.ts"
 import type * as BlobStore from "../services/BlobStore.ts"
 import { Crypto } from "../services/Crypto.ts"
 import type { Envelope } from "../services/Envelope.ts"
 import * as Keyring from "../services/Keyring.ts"
 import type * as ObjectStore from "../services/ObjectStore.ts"
+import type { Places } from "../services/Places.ts"
 import * as Registry from "../services/Registry.ts"
 import { Stores } from "../services/Stores.ts"
 import type { VaultSettings } from "../services/VaultSettings.ts"
@@ -36,10 +42,32 @@ export interface Embedded<E> {
   readonly registry: Layer.Layer<Registry.Registry, E, Crypto | ObjectStore.ObjectStore>
   /** The records of vaults, by vault. */
   readonly records: Effect.Effect<ObjectStore.Service, never, Scope.Scope>
+  /** The embedded store as a place. */
+  readonly place: Effect.Effect<PlacesEmbedded.Embedded, never, Crypto | ObjectStore.ObjectStore | BlobStore.BlobStore>
 }
 
 /** Everything that a configuration has a say in. @since 0.1.0 @category models */
-export type Provided = Keyring.Keyring | Registry.Registry | VaultState.VaultState | VaultSettings | Stores
+export type Provided = Keyring.Keyring | Registry.Registry | VaultState.VaultState | VaultSettings | Places | Stores
+
+/** How stores of packs are opened, their indexes in the data folder. @since 0.1.0 @category constructors */
+export const openPacked =
+  (home: Pick<Home, "data">, primitives: Primitives) =>
+  ({ name, objects }: { readonly name: string; readonly objects: ObjectStore.Service }) =>
+    Effect.flatMap(PackIndexAuto.make({ directory: join(home.data, "indexes", name), private: true }), (index) =>
+      // a pack that the index names is looked for before it counts, so a folder that was exchanged does not look full
+      BlobStorePacked.make({ objects: ObjectStoreWindows.windowed(objects), index, primitives })
+    )
+
+/** The stores of a configuration, for a verb that needs nothing else. @since 0.1.0 @category constructors */
+export const openStores = ({ config, resolve }: Pick<ConfigFile.Loaded, "config" | "resolve">, home: Home) =>
+  Effect.flatMap(Crypto, ({ primitives }) =>
+    StoresFromConfig.make({
+      stores: config.store,
+      resolve,
+      environment: process.env,
+      openPacked: openPacked(home, primitives)
+    })
+  )
 
 /** The configured layers, over the embedded ones where nothing is configured. @since 0.1.0 @category layers */
 export const layer = <E>(
@@ -82,22 +110,17 @@ export const layer = <E>(
       )
     : embedded.registry
 
+  const places = Layer.unwrapEffect(Effect.map(embedded.place, (place) => PlacesFromConfig.layer(options, place)))
+
   return Layer.mergeAll(keyring, state, registry, VaultSettingsFromConfig.layer({ config, resolve })).pipe(
+    Layer.provideMerge(places),
     Layer.provideMerge(
       Layer.unwrapEffect(
         Effect.map(Crypto, ({ primitives }) =>
           StoresFromConfig.layer({
             ...options,
             stores: config.store,
-            // a pack that the index names is looked for before it counts, so a folder that was exchanged does not look full
-            openPacked: ({ directory, name }) =>
-              BlobStorePackedFs.make({
-                directory,
-                name,
-                primitives,
-                private: true,
-                index: join(embedded.home.data, "indexes", name)
-              })
+            openPacked: openPacked(embedded.home, primitives)
           })
         )
       )

@@ -7,26 +7,30 @@ import { join } from "node:path"
 import * as Args from "@effect/cli/Args"
 import * as Options from "@effect/cli/Options"
 import * as HttpServer from "@effect/platform/HttpServer"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as BlobStoreLinks from "../layers/BlobStoreLinks.ts"
 import * as BlobStoreObjects from "../layers/BlobStoreObjects.ts"
 import * as CryptoAuto from "../layers/CryptoAuto.ts"
 import * as ObjectStoreFs from "../layers/ObjectStoreFs.ts"
 import * as RegistryObjectStore from "../layers/RegistryObjectStore.ts"
 import * as RelayServerNode from "../layers/RelayServerNode.ts"
 import * as RelayTokensObjectStore from "../layers/RelayTokensObjectStore.ts"
-import * as Relay from "../programs/Relay.ts"
+import * as RelayAccess from "../programs/RelayAccess.ts"
 import * as BlobStore from "../services/BlobStore.ts"
 import * as Crypto from "../services/Crypto.ts"
 import * as Registry from "../services/Registry.ts"
 import * as RelayTokens from "../services/RelayTokens.ts"
 import * as Argv from "./Argv.ts"
+import * as Config from "./Config.ts"
 import * as Console from "./Console.ts"
 import { exitCode } from "./ExitCode.ts"
 import * as Live from "./Live.ts"
@@ -41,6 +45,8 @@ export class CannotListen extends Data.TaggedError("CannotListen")<{ readonly de
 }
 
 const mebibyte = 1024 * 1024
+/** How long a relay over a store of several goes by the tokens that it read. */
+const tokensFreshFor = Duration.seconds(5)
 const optionalNumber = (name: string, unit: string, does: string) =>
   Options.float(name).pipe(Options.withPseudoName(unit), Options.withDescription(does), Options.optional)
 
@@ -61,28 +67,86 @@ const config = {
     Options.withDescription("where blobs and entries are kept; a folder of Cairn's own when absent"),
     Options.optional
   ),
+  store: Options.text("store").pipe(
+    Options.withPseudoName("name"),
+    Options.withDescription("the configured store where blobs, entries and tokens are kept; relays over one are one"),
+    Options.optional
+  ),
+  links: Options.text("links").pipe(
+    Options.withPseudoName("name"),
+    Options.withDescription("a configured store of type local_links, whose files are given out as well"),
+    Options.optional
+  ),
   appendOnly: Options.boolean("append-only").pipe(Options.withDescription("never remove anything")),
   maxBlob: optionalNumber("max-blob", "MiB", "the largest blob that is taken, 64 MiB when absent"),
   maxTotal: optionalNumber("max-total", "MiB", "token add: what it may write in all"),
   requests: optionalNumber("requests", "number", "token add: requests a second"),
   traffic: optionalNumber("traffic", "MiB", "token add: MiB a second"),
+  mayInvite: Options.boolean("may-invite").pipe(
+    Options.withDescription("token add: it may ask for tokens of other devices, which `cairn invite` does")
+  ),
   dryRun: Verb.dryRun
 }
 
 const usage = (problem: string) => new Argv.Usage({ problem })
 
+const tokensOfHome = Effect.flatMap(
+  ObjectStoreFs.make({ directory: join(Live.home.data, "relay-tokens"), private: true }),
+  (own) => RelayTokensObjectStore.make(own)
+)
+
+/** In a folder: a relay's own where none is named. */
+const inFolder = Effect.fnUntraced(function* (folder: Option.Option<string>) {
+  const directory = Option.getOrElse(folder, () => join(Live.home.data, "relay"))
+  const { primitives } = yield* Crypto.Crypto
+  const kept = yield* ObjectStoreFs.make({ directory, name: "relay", private: true })
+  return {
+    blobs: BlobStoreObjects.fromObjects(kept, primitives),
+    registry: yield* RegistryObjectStore.make(kept, { name: "relay" }),
+    tokens: yield* tokensOfHome
+  }
+})
+
+/** In a configured store, the tokens beside the rest where it has folders: what one relay over it knows, all know. */
+const inStore = Effect.fnUntraced(function* (name: string) {
+  const { config, resolve } = yield* Config.load
+  // a chunk of this very program that cannot be loaded is a broken installation
+  const { openStores } = yield* Effect.promise(() => import("./LiveConfig.ts"))
+  const stores = yield* openStores({ config, resolve }, Live.home)
+  return {
+    blobs: yield* stores.blobs(name),
+    registry: yield* stores.registry(name),
+    tokens: yield* Effect.matchEffect(stores.objects(name), {
+      onSuccess: (objects) => RelayTokensObjectStore.make(objects, { prefix: "relay/", freshFor: tokensFreshFor }),
+      onFailure: (error) => (error.reason === "NotObjects" ? tokensOfHome : Effect.fail(error))
+    })
+  }
+})
+
+/** The linked files of a configured store. */
+const linksOf = Effect.fnUntraced(function* (name: string) {
+  const { config, resolve } = yield* Config.load
+  const store = config.store[name]
+  if (store?.type !== "local_links") return yield* usage(`[store.${name}] is no store of type local_links`)
+  // a chunk of this very program that cannot be loaded is a broken installation
+  const { openLinks } = yield* Effect.promise(() => import("../layers/StoresFromConfig.ts"))
+  return yield* openLinks(name, store, { resolve })
+})
+
 /** The relay's blobs, entries and tokens. */
-const layer = (folder: Option.Option<string>) =>
+const layer = (folder: Option.Option<string>, store: Option.Option<string>, links: Option.Option<string>) =>
   Layer.unwrapScoped(
     Effect.gen(function* () {
-      const directory = Option.getOrElse(folder, () => join(Live.home.data, "relay"))
-      const { primitives } = yield* Crypto.Crypto
-      const kept = yield* ObjectStoreFs.make({ directory, name: "relay", private: true })
-      const own = yield* ObjectStoreFs.make({ directory: join(Live.home.data, "relay-tokens"), private: true })
+      if (Option.isSome(folder) && Option.isSome(store))
+        return yield* usage("--folder and --store both say where things are kept; give one")
+      const { blobs, registry, tokens } = yield* Option.isSome(store) ? inStore(store.value) : inFolder(folder)
       return Layer.mergeAll(
-        Layer.succeed(BlobStore.BlobStore, BlobStoreObjects.fromObjects(kept, primitives)),
-        Layer.succeed(Registry.Registry, yield* RegistryObjectStore.make(kept, { name: "relay" })),
-        RelayTokensObjectStore.layer(own)
+        Layer.succeed(
+          BlobStore.BlobStore,
+          Option.isNone(links) ? blobs : BlobStoreLinks.withLinks(blobs, yield* linksOf(links.value))
+        ),
+        Layer.succeed(Registry.Registry, registry),
+        Layer.succeed(RelayTokens.RelayTokens, tokens)
       )
     })
   ).pipe(Layer.provideMerge(CryptoAuto.layer()))
@@ -108,12 +172,26 @@ const serve = Effect.fnUntraced(function* (options: RelayServerNode.Options, voi
   return yield* Effect.never
 })
 
-const addToken = Effect.fnUntraced(function* (token: Parameters<typeof Relay.issueToken>[0], voice: Verb.Common) {
-  const secret = yield* Relay.issueToken(token)
+const addToken = Effect.fnUntraced(function* (token: Parameters<typeof RelayAccess.issue>[0], voice: Verb.Common) {
+  const secret = yield* RelayAccess.issue(token)
   if (secret === undefined) return yield* usage(`there is a token ${token.name} already; remove it first`)
   // this is the one time that it is shown
   yield* Console.emit(voice, { type: "text", text: Redacted.value(secret) }, Redacted.value(secret))
   yield* Console.note(voice, "this token is shown once; the relay keeps only its hash")
+})
+
+/** Who let it in, what it may do, and when it ends, where there is something to say. */
+const about = Effect.fnUntraced(function* (token: RelayTokens.Token, all: ReadonlyArray<RelayTokens.Token>) {
+  const parent = token.parent === undefined ? undefined : all.find(({ hash }) => hash === token.parent)
+  const isAlive = RelayAccess.chainOf(token, all, yield* Clock.currentTimeMillis) !== undefined
+  return [
+    token.mayDelegate === true ? "may invite" : "",
+    parent === undefined ? "" : `let in by ${parent.name}`,
+    !isAlive ? "ended" : token.expiresAt === undefined ? "" : `ends ${new Date(token.expiresAt).toISOString()}`
+  ]
+    .filter((part) => part !== "")
+    .map((part) => `, ${part}`)
+    .join("")
 })
 
 const tokens = Effect.fnUntraced(function* (
@@ -123,6 +201,7 @@ const tokens = Effect.fnUntraced(function* (
     readonly requests: Option.Option<number>
     readonly traffic: Option.Option<number>
   },
+  mayInvite: boolean,
   dryRun: boolean,
   voice: Verb.Common
 ) {
@@ -135,7 +214,7 @@ const tokens = Effect.fnUntraced(function* (
       yield* Console.emit(
         voice,
         { type: "summary", verb: `token ${token.name}`, counts: { bytes: used } },
-        `${token.name}  ${Console.size(used)} written${token.maxTotalBytes === undefined ? "" : ` of ${Console.size(token.maxTotalBytes)}`}`
+        `${token.name}  ${Console.size(used)} written${token.maxTotalBytes === undefined ? "" : ` of ${Console.size(token.maxTotalBytes)}`}${yield* about(token, yield* service.list)}`
       )
     }
     return
@@ -154,7 +233,8 @@ const tokens = Effect.fnUntraced(function* (
       name,
       maxTotalBytes: Option.getOrUndefined(bytes(limits.maxTotal)),
       bytesPerSecond: Option.getOrUndefined(bytes(limits.traffic)),
-      requestsPerSecond: Option.getOrUndefined(limits.requests)
+      requestsPerSecond: Option.getOrUndefined(limits.requests),
+      ...(mayInvite ? { mayDelegate: true } : {})
     },
     voice
   )
@@ -166,11 +246,14 @@ export const verb = Verb.make({
   description:
     "Runs a relay, at which devices that never trust it can meet: serve · serve token add NAME · serve token list · serve token remove NAME",
   config,
-  handler: ({ appendOnly, dryRun, folder, host, maxBlob, maxTotal, port, requests, traffic, words }, common) =>
+  handler: (
+    { appendOnly, dryRun, folder, host, links, maxBlob, maxTotal, mayInvite, port, requests, store, traffic, words },
+    common
+  ) =>
     Effect.gen(function* () {
       const [first, ...rest] = words
       if (first === "token") {
-        yield* tokens(rest, { maxTotal, requests, traffic }, dryRun, common)
+        yield* tokens(rest, { maxTotal, requests, traffic }, mayInvite, dryRun, common)
         return exitCode.done
       }
       if (first !== undefined) return yield* usage(`unknown: serve ${first}; it takes no word, or token`)
@@ -189,7 +272,7 @@ export const verb = Verb.make({
       )
     }).pipe(
       Effect.scoped,
-      Effect.provide(layer(folder)),
+      Effect.provide(layer(folder, store, links)),
       Effect.provide(logged),
       Logger.withMinimumLogLevel(common.quiet ? LogLevel.Warning : LogLevel.Info)
     )

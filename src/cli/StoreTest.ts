@@ -5,7 +5,8 @@
  */
 import * as Effect from "effect/Effect"
 import * as StoreTest from "../programs/StoreTest.ts"
-import type { ObjectStoreError, Service } from "../services/ObjectStore.ts"
+import * as StoreTestRelay from "../programs/StoreTestRelay.ts"
+import type { Service } from "../services/ObjectStore.ts"
 import * as Console from "./Console.ts"
 import { exitCode } from "./ExitCode.ts"
 
@@ -37,10 +38,22 @@ const because = ({ lacking }: StoreTest.Fitness): string => {
  * @since 0.1.0
  * @category programs
  */
-export const storeTest = (objects: Service, voice: Console.Voice): Effect.Effect<number, ObjectStoreError> =>
+export const storeTest = (objects: Service, voice: Console.Voice) =>
   Effect.gen(function* () {
     yield* Console.note(voice, `trying out ${objects.name}; what this writes is removed afterwards`)
-    const report = yield* StoreTest.run(objects, { onFinding: findingLine(voice, objects.name) })
+    return yield* told(yield* StoreTest.run(objects, { onFinding: findingLine(voice, objects.name) }), voice)
+  })
+
+/** The same for a store without paths, such as a relay. @since 0.1.0 @category programs */
+export const relayTest = (kept: StoreTestRelay.Kept, voice: Console.Voice) =>
+  Effect.gen(function* () {
+    const { name } = kept.blobs
+    yield* Console.note(voice, `trying out ${name}; its blobs are removed afterwards, one small entry stays`)
+    return yield* told(yield* StoreTestRelay.run(kept, { onFinding: findingLine(voice, name) }), voice)
+  })
+
+const told = (report: StoreTest.Report, voice: Console.Voice) =>
+  Effect.gen(function* () {
     for (const fitness of report.fitness) {
       const { fit, lacking, use } = fitness
       yield* Console.emit(

@@ -10,6 +10,7 @@ import * as ApprovalsObjectStore from "../layers/ApprovalsObjectStore.ts"
 import * as ObjectStoreFs from "../layers/ObjectStoreFs.ts"
 import * as StagingObjectStore from "../layers/StagingObjectStore.ts"
 import type * as Executor from "../programs/Executor.ts"
+import type * as Identity from "../programs/Identity.ts"
 import * as Task from "../programs/Task.ts"
 import * as TaskHost from "../programs/TaskHost.ts"
 import * as TaskProgress from "../programs/TaskProgress.ts"
@@ -30,9 +31,9 @@ const approvals = Layer.unwrapScoped(
 
 const host = Layer.effect(
   TaskHost.TaskHost,
-  Effect.zipWith(Effect.context<Vault.Requirements>(), Live.ownFolders, (context, folders) => ({
+  Effect.zipWith(Effect.context<Identity.Requirements | Vault.Requirements>(), Live.ownFolders, (context, folders) => ({
     ...folders,
-    openVault: (name: string) => Effect.provide(Reference.openVault(name), context)
+    openVault: (name: string, device?: string) => Effect.provide(Reference.openVault(name, device), context)
   }))
 )
 

@@ -18,6 +18,11 @@ import { BlobStore, BlobStoreError, type Service } from "../services/BlobStore.t
 import { Crypto } from "../services/Crypto.ts"
 import { ObjectStore, type ObjectStoreError, type Service as Objects } from "../services/ObjectStore.ts"
 
+/** A store that knows the length of a blob without reading it. @since 0.1.0 @category models */
+export interface Sized extends Service {
+  readonly size: NonNullable<Service["size"]>
+}
+
 const reasons = {
   NotFound: "Missing",
   BadPath: "Unavailable",
@@ -36,7 +41,7 @@ const reasons = {
  * @since 0.1.0
  * @category constructors
  */
-export const fromObjects = (objects: Objects, primitives: Primitives): Service => {
+export const fromObjects = (objects: Objects, primitives: Primitives): Sized => {
   const path = (hash: Hash.Hash) => StorePath.blob(objects.features, hash)
   const emptyBlob = primitives.blake3(new Uint8Array(0))
 
@@ -48,13 +53,16 @@ export const fromObjects = (objects: Objects, primitives: Primitives): Service =
       detail: error.reason === "NotFound" ? "the store does not have it" : error.detail
     })
 
+  const size = (hash: Hash.Hash) =>
+    objects.size(path(hash)).pipe(
+      Effect.map((found) => (found === 0 && !Bytes.equals(hash, emptyBlob) ? undefined : found)),
+      Effect.mapError(failed(Hash.toHex(hash)))
+    )
+
   return {
     name: objects.name,
-    has: (hash) =>
-      objects.size(path(hash)).pipe(
-        Effect.map((size) => size !== undefined && (size > 0 || Bytes.equals(hash, emptyBlob))),
-        Effect.mapError(failed(Hash.toHex(hash)))
-      ),
+    size,
+    has: (hash) => Effect.map(size(hash), (found) => found !== undefined),
     get: (hash) =>
       objects.get(path(hash)).pipe(
         Effect.mapError(failed(Hash.toHex(hash))),

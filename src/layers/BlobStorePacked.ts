@@ -376,6 +376,15 @@ export const make = (options: Options): Effect.Effect<Packed, never, Scope.Scope
         return yield* inPack(hash)
       }).pipe(Effect.mapError((error) => (error instanceof BlobStoreError ? error : failed(Hash.toHex(hash))(error))))
 
+    const size = (hash: Hash.Hash): Effect.Effect<number | undefined, BlobStoreError> =>
+      Effect.gen(function* () {
+        const gathered = held.get(Hash.toHex(hash))
+        if (gathered !== undefined) return gathered.length
+        // what is in no pack that is still there is an object of its own, or nothing
+        const [place] = (yield* has(hash)) && (yield* inPack(hash)) ? yield* index.find(hash) : []
+        return place === undefined ? yield* plain.size(hash) : place.length
+      }).pipe(Effect.mapError((error) => (error instanceof BlobStoreError ? error : failed(Hash.toHex(hash))(error))))
+
     const lookForPlain = finding.withPermits(1)(
       Effect.suspend(() =>
         plainPaths !== undefined
@@ -441,6 +450,7 @@ export const make = (options: Options): Effect.Effect<Packed, never, Scope.Scope
     return {
       name: objects.name,
       has,
+      size,
       get,
       put,
       // the damaged copy is forgotten once there is a good one; a power cut in between takes nothing that could be read

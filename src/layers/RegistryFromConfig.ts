@@ -6,15 +6,14 @@
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Stream from "effect/Stream"
 import type { Config } from "../schema/Config.ts"
 import type { ConfigRegistry } from "../schema/ConfigRegistry.ts"
-import * as StreamKey from "../schema/StreamKey.ts"
 import { Crypto } from "../services/Crypto.ts"
-import * as Registry from "../services/Registry.ts"
+import type * as Registry from "../services/Registry.ts"
 import type * as Stores from "../services/Stores.ts"
 import { openOnce } from "./internal/openOnce.ts"
 import * as ObjectStoreFs from "./ObjectStoreFs.ts"
+import * as RegistryLazy from "./RegistryLazy.ts"
 import * as RegistryMemory from "./RegistryMemory.ts"
 import * as RegistryMulti from "./RegistryMulti.ts"
 import * as RegistryObjectStore from "./RegistryObjectStore.ts"
@@ -34,36 +33,6 @@ export interface Options {
   readonly resolve: (path: string) => string
   /** The folder of an LMDB registry that names none. */
   readonly directory: string
-}
-
-/** A registry that is opened by whoever asks first; one that cannot be opened is `Unavailable`, and tried again by the next. */
-const lazily = (
-  name: string,
-  opened: Effect.Effect<Registry.Service, { readonly message: string }>
-): Registry.Service => {
-  const asked = (key: StreamKey.StreamKey) =>
-    Effect.mapError(
-      opened,
-      ({ message }) =>
-        new Registry.RegistryError({
-          reason: "Unavailable",
-          registry: name,
-          key: StreamKey.toHex(key),
-          detail: `not opened: ${message}`
-        })
-    )
-  return {
-    name,
-    entries: (key) => Effect.flatMap(asked(key), (registry) => registry.entries(key)),
-    set: (entry, over) => Effect.flatMap(asked(entry.key), (registry) => registry.set(entry, over)),
-    confirm: (entry, over) =>
-      Effect.flatMap(
-        asked(entry.key),
-        // one that has nothing to confirm keeps what was read in it
-        (registry) => registry.confirm?.(entry, over) ?? Effect.succeed(Registry.SetOutcome.Stored({ verdicts: [] }))
-      ),
-    changes: (key) => Stream.unwrap(Effect.map(asked(key), (registry) => registry.changes(key)))
-  }
 }
 
 /** The registry called `default`, or nothing where there is none. @since 0.1.0 @category constructors */
@@ -89,10 +58,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       case "memory":
         return yield* RegistryMemory.make({ name })
       case "store":
-        return yield* RegistryObjectStore.make(yield* options.stores.objects(registry.store), {
-          name,
-          prefix: registry.prefix
-        })
+        return { ...(yield* options.stores.registry(registry.store, registry.prefix)), name }
       case "store_local": {
         const objects = yield* ObjectStoreFs.make({ directory: options.resolve(registry.path), name })
         return yield* RegistryObjectStore.make(objects, { name, prefix: registry.prefix })
@@ -112,7 +78,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   })
 
   const lazy = (name: string, registry: ConfigRegistry, above: ReadonlyArray<string>): Registry.Service =>
-    lazily(
+    RegistryLazy.make(
       name,
       openOnce(scope, Effect.suspend(() => open(name, registry, above)).pipe(Effect.provideService(Crypto, crypto)))
     )
@@ -123,7 +89,10 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     const registry = Object.hasOwn(options.registries, name) ? options.registries[name] : undefined
     const made =
       registry === undefined || above.includes(name)
-        ? lazily(name, new RegistryUnsupported({ detail: `there is no [registry.${name}] that could be opened` }))
+        ? RegistryLazy.make(
+            name,
+            new RegistryUnsupported({ detail: `there is no [registry.${name}] that could be opened` })
+          )
         : lazy(name, registry, [...above, name])
     named.set(name, made)
     return made

@@ -16,6 +16,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Relay from "../programs/Relay.ts"
+import * as RelayAccess from "../programs/RelayAccess.ts"
 import * as Bytes from "../schema/Bytes.ts"
 import * as Crypto from "../services/Crypto.ts"
 
@@ -28,6 +29,22 @@ export interface Options extends Relay.Options {
 
 /** Milliseconds after which a request that still sends is cut off. */
 const longestRequest = 120_000
+/** Milliseconds after which a connection on which nothing moves is; streams of changes beat more often. */
+const longestSilence = 60_000
+/** Milliseconds after which an answer that is still being read is, but for streams: whoever reads slower has to ask for parts. */
+const longestAnswer = 15 * 60_000
+
+/** A server that nobody keeps busy by being slow. */
+const patientServer = () => {
+  const server = createServer({ requestTimeout: longestRequest })
+  server.timeout = longestSilence
+  server.on("request", (request, response) => {
+    if (/^\/(?:blobs|registry\/[^/]+\/changes)(?:$|\?)/.test(request.url ?? "")) return
+    const timer = setTimeout(() => response.destroy(), longestAnswer).unref()
+    response.on("close", () => clearTimeout(timer))
+  })
+  return server
+}
 
 /** A path without what names one blob or key. */
 const routeOf = (url: string): string =>
@@ -45,7 +62,7 @@ const logged = Effect.map(Crypto.Crypto, ({ randomBytes }) =>
         Effect.succeed(HttpServerResponse.setHeader(response, "x-request-id", id))
       )
       return yield* app.pipe(
-        Effect.provideService(Relay.RequestLog, log),
+        Effect.provideService(RelayAccess.RequestLog, log),
         Effect.onExit((exit) =>
           Effect.flatMap(Clock.currentTimeMillis, (ended) =>
             Effect.logInfo("request").pipe(
@@ -83,7 +100,7 @@ export const layer = ({ host = "127.0.0.1", port, ...options }: Options) =>
         ),
         Layer.provide(Relay.layer(options)),
         // the server itself is given on, so that whoever let the system choose the port can ask for it
-        Layer.provideMerge(NodeHttpServer.layer(() => createServer({ requestTimeout: longestRequest }), { host, port }))
+        Layer.provideMerge(NodeHttpServer.layer(patientServer, { host, port }))
       )
     )
   )

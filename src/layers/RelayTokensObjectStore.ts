@@ -3,6 +3,8 @@
  *
  * @since 0.1.0
  */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
@@ -11,22 +13,33 @@ import * as Bytes from "../schema/Bytes.ts"
 import type * as ObjectStore from "../services/ObjectStore.ts"
 import * as RelayTokens from "../services/RelayTokens.ts"
 
-const folder = "tokens/"
-const tokenPath = (name: string): string => `${folder}${name}.json`
-const usagePath = (name: string): string => `usage/${name}.json`
-
 const TokenText = Schema.parseJson(RelayTokens.Token)
 const Usage = Schema.parseJson(Schema.Struct({ bytes: Schema.NonNegative }))
+const decodeUsage = (bytes: Uint8Array) => Schema.decodeUnknown(Usage)(Bytes.toUtf8(bytes))
+
+/** @since 0.1.0 @category models */
+export interface Options {
+  /** How long what was read counts, as other relays and `cairn serve token` may change it; one second when absent. */
+  readonly freshFor?: Duration.DurationInput
+  /** The folder of the records; the store itself when absent. */
+  readonly prefix?: string
+}
 
 /**
- * The tokens in `objects`. Uses are counted in memory and saved with each count, so that a crash forgets at most what was
- * under way.
+ * The tokens in `objects`. Each count is saved when it is made, so that a crash forgets at most what was under way; where the
+ * store compares and swaps, several relays over it count together.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const make = Effect.fnUntraced(function* (objects: ObjectStore.Service) {
+export const make = Effect.fnUntraced(function* (objects: ObjectStore.Service, options: Options = {}) {
+  const { freshFor = Duration.seconds(1), prefix = "" } = options
+  const folder = `${prefix}tokens/`
+  const tokenPath = (name: string): string => `${folder}${name}.json`
+  const usagePath = (name: string): string => `${prefix}usage/${name}.json`
   const turn = yield* Effect.makeSemaphore(1)
+  const looking = yield* Effect.makeSemaphore(1)
+  let known: { readonly at: number; readonly tokens: ReadonlyArray<RelayTokens.Token> } | undefined
   const failed = (token: string) => (error: { readonly message: string }) =>
     new RelayTokens.RelayTokensError({ reason: "Unavailable", token, detail: error.message })
   const damaged = (token: string, path: string) => () =>
@@ -52,38 +65,78 @@ export const make = Effect.fnUntraced(function* (objects: ObjectStore.Service) {
       )
     )
 
-  const list = objects.list(folder).pipe(
+  const look = objects.list(folder).pipe(
     Stream.filter((path) => path.endsWith(".json")),
     Stream.runCollect,
     Effect.mapError(failed("list")),
     Effect.flatMap((paths) =>
-      Effect.forEach([...paths].sort(), (path) => read(TokenText, path.slice(folder.length, -".json".length), path))
+      Effect.forEach(paths, (path) => read(TokenText, path.slice(folder.length, -".json".length), path), {
+        concurrency: 8
+      })
     ),
-    Effect.map((tokens) => tokens.filter((token) => token !== undefined))
+    Effect.map((tokens) => tokens.filter((token) => token !== undefined).sort((a, b) => (a.name < b.name ? -1 : 1)))
   )
+
+  /** One look at a time, and for a moment one for all. */
+  const list = looking.withPermits(1)(
+    Effect.gen(function* () {
+      const now = yield* Clock.currentTimeMillis
+      if (known !== undefined && Math.abs(now - known.at) < Duration.toMillis(freshFor)) return known.tokens
+      const tokens = yield* look
+      known = { at: now, tokens }
+      return tokens
+    })
+  )
+  const changed = Effect.sync(() => {
+    known = undefined
+  })
 
   const used = (name: string) =>
     Effect.map(read(Usage, name, usagePath(name)), (usage) => (usage === undefined ? 0 : usage.bytes))
 
+  const usage = (bytes: number) => Bytes.fromUtf8(JSON.stringify({ bytes }))
+  const { versions } = objects
+  /** Adds to what is there now, whoever else adds to it. */
+  const add = (name: string, bytes: number) =>
+    versions === undefined
+      ? Effect.flatMap(used(name), (before) =>
+          Effect.mapError(objects.put(usagePath(name), usage(before + bytes)), failed(name))
+        )
+      : Effect.gen(function* () {
+          const held = yield* versions.read(usagePath(name))
+          const before = held === undefined ? { bytes: 0 } : yield* decodeUsage(held.bytes)
+          return yield* versions.replace(usagePath(name), usage(before.bytes + bytes), held?.version)
+        }).pipe(
+          // goes round again only when another relay was faster
+          Effect.repeat({ until: (isDone) => isDone }),
+          Effect.mapError(failed(name))
+        )
+
   return RelayTokens.RelayTokens.of({
     list,
-    byHash: (hash) => Effect.map(list, (tokens) => tokens.find((token) => token.hash === hash)),
     create: Effect.fnUntraced(function* (token) {
       const bytes = Bytes.fromUtf8(`${yield* Effect.orDie(Schema.encode(TokenText)(token))}\n`)
-      return yield* Effect.mapError(objects.create(tokenPath(token.name), bytes), failed(token.name))
+      return yield* Effect.mapError(objects.create(tokenPath(token.name), bytes), failed(token.name)).pipe(
+        Effect.ensuring(changed)
+      )
     }),
-    remove: (name) => Effect.mapError(Effect.zipRight(objects.remove(tokenPath(name)), objects.sync), failed(name)),
+    remove: Effect.fnUntraced(function* (name) {
+      const all = yield* look
+      const gone = all.filter((token) => token.name === name)
+      // those that were let in by it, and by those
+      for (const one of gone) gone.push(...all.filter(({ parent }) => parent === one.hash))
+      // the first to go is the one that the others stand on
+      for (const one of gone.length === 0 ? [{ name }] : gone) {
+        yield* Effect.mapError(objects.remove(tokenPath(one.name)), failed(one.name))
+        yield* Effect.mapError(objects.remove(usagePath(one.name)), failed(one.name))
+      }
+      yield* Effect.mapError(objects.sync, failed(name))
+    }, Effect.ensuring(changed)),
     used,
-    use: (name, bytes) =>
-      Effect.flatMap(used(name), (before) =>
-        Effect.mapError(
-          objects.put(usagePath(name), Bytes.fromUtf8(JSON.stringify({ bytes: before + bytes }))),
-          failed(name)
-        )
-      ).pipe(turn.withPermits(1))
+    use: (name, bytes) => turn.withPermits(1)(add(name, bytes))
   })
 })
 
 /** @since 0.1.0 @category layers */
-export const layer = (objects: ObjectStore.Service): Layer.Layer<RelayTokens.RelayTokens> =>
-  Layer.effect(RelayTokens.RelayTokens, make(objects))
+export const layer = (objects: ObjectStore.Service, options: Options = {}): Layer.Layer<RelayTokens.RelayTokens> =>
+  Layer.effect(RelayTokens.RelayTokens, make(objects, options))

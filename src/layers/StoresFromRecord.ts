@@ -8,6 +8,7 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type * as BlobStore from "../services/BlobStore.ts"
 import type * as ObjectStore from "../services/ObjectStore.ts"
+import type * as Registry from "../services/Registry.ts"
 import { type Service, Stores, UnknownStore } from "../services/Stores.ts"
 import { openOnce } from "./internal/openOnce.ts"
 
@@ -15,7 +16,12 @@ import { openOnce } from "./internal/openOnce.ts"
 export interface Opened {
   readonly blobs: BlobStore.Service
   readonly objects?: ObjectStore.Service
+  /** The entries kept beside them, in the folder `prefix` where there are folders. */
+  readonly registry?: (prefix: string) => Effect.Effect<Registry.Service, { readonly message: string }>
 }
+
+/** The folder of entries where nothing else is said (docs/format/core.md §9.3). @since 0.1.0 @category constants */
+export const registryPrefix = "registry"
 
 /** How a store is opened; `message` of the error says why it could not be. @since 0.1.0 @category models */
 export type Open = Effect.Effect<Opened, { readonly message: string }, Scope.Scope>
@@ -44,6 +50,8 @@ export const make = (record: Readonly<Record<string, Open>>): Effect.Effect<Serv
       })
     )
 
+    const registries = new Map<string, Registry.Service>()
+
     const opened = (name: string) =>
       slots.get(name) ??
       new UnknownStore({
@@ -67,7 +75,22 @@ export const make = (record: Readonly<Record<string, Open>>): Effect.Effect<Serv
                 detail: "it keeps blobs only; choose a store with paths for this"
               })
             : Effect.succeed(objects)
-        )
+        ),
+      registry: (name, prefix = registryPrefix) =>
+        Effect.flatMap(opened(name), ({ registry }) => {
+          const refused = (detail: string) => new UnknownStore({ reason: "NoRegistry", store: name, detail })
+          if (registry === undefined)
+            return refused("no entries are kept beside its blobs; choose another store for this")
+          const key = JSON.stringify([name, prefix])
+          const before = registries.get(key)
+          if (before !== undefined) return Effect.succeed(before)
+          return registry(prefix).pipe(
+            Effect.mapError(({ message }) => refused(message)),
+            // of two that ask at once both get what the first one made
+            Effect.map((made) => registries.get(key) ?? made),
+            Effect.tap((made) => Effect.sync(() => registries.set(key, made)))
+          )
+        })
     }
   })
 

@@ -8,12 +8,15 @@ import * as Layer from "effect/Layer"
 import type { Config } from "../schema/Config.ts"
 import * as ConfigTask from "../schema/ConfigTask.ts"
 import * as BlobStore from "../services/BlobStore.ts"
+import * as Places from "../services/Places.ts"
+import type * as Registry from "../services/Registry.ts"
 import * as Stores from "../services/Stores.ts"
 import { type Service, VaultSettings, VaultSettingsError } from "../services/VaultSettings.ts"
 import * as VaultState from "../services/VaultState.ts"
 import { withFallback } from "./BlobStoreFallback.ts"
 import { withMirrors } from "./BlobStoreMirrored.ts"
 import { identities } from "./IdentityFile.ts"
+import * as RegistryLazy from "./RegistryLazy.ts"
 
 /** @since 0.1.0 @category models */
 export interface Options {
@@ -30,8 +33,24 @@ const selectionOf = (source: Config["source"][string]) =>
     oneFileSystem: source.one_file_system
   })
 
-/** Over the stores by name; `embedded` is this device's own, which is asked last for what an older run kept there. @since 0.1.0 @category constructors */
-export const make = ({ config, resolve }: Options, stores: Stores.Service, embedded: BlobStore.Service): Service => {
+const registryOf = (places: Places.Service, name: string): Registry.Service =>
+  RegistryLazy.make(
+    name,
+    Effect.map(places.open(name), ({ registry }) => registry)
+  )
+
+/** What keeps vaults, as the rest of this device has it. @since 0.1.0 @category models */
+export interface Kept {
+  /** The stores by name. */
+  readonly stores: Stores.Service
+  /** This device's own, which is asked last for what an older run kept there. */
+  readonly embedded: BlobStore.Service
+  /** The places of the configuration, and this device's own, which is the last. */
+  readonly places?: Places.Service
+}
+
+/** @since 0.1.0 @category constructors */
+export const make = ({ config, resolve }: Options, { embedded, places, stores }: Kept): Service => {
   const vaultOf = (name: string) => (Object.hasOwn(config.vault, name) ? config.vault[name] : undefined)
 
   /** The vault's recipients, and the keys of every task that publishes it: who may read does not depend on which task ran last. */
@@ -51,13 +70,22 @@ export const make = ({ config, resolve }: Options, stores: Stores.Service, embed
       )
     const named = vault?.blob_stores ?? []
     const fallback = config.default_store === undefined ? [] : [config.default_store]
-    const opened = yield* Effect.forEach(named.length === 0 ? fallback : named, open)
+    const keeping = named.length === 0 ? fallback : named
+    const opened = yield* Effect.forEach(keeping, open)
+    const own = places?.names.at(-1)
     const [primary, ...mirrors] = opened
     const key = vault?.key === undefined ? undefined : config.key[vault.key]
     const identityFile = key?.identity_file
     return {
       ...(primary === undefined ? {} : { blobs: withFallback(withMirrors(primary, ...mirrors), embedded) }),
       stores: opened,
+      registries:
+        places === undefined
+          ? []
+          : keeping.filter((place) => places.names.includes(place)).map((place) => registryOf(places, place)),
+      ...(keeping.length > 0 || places === undefined || own === undefined
+        ? {}
+        : { ownRegistry: registryOf(places, own) }),
       metaTargets: yield* Effect.forEach(vault?.meta_targets ?? [], open),
       recipients: readersOf(name).flatMap((reader) => config.key[reader]?.public_key ?? []),
       ...(key === undefined ? {} : { keyRecipient: key.public_key }),
@@ -95,10 +123,12 @@ export const make = ({ config, resolve }: Options, stores: Stores.Service, embed
 }
 
 /** @since 0.1.0 @category layers */
-export const layer = (options: Options): Layer.Layer<VaultSettings, never, Stores.Stores | BlobStore.BlobStore> =>
+export const layer = (
+  options: Options
+): Layer.Layer<VaultSettings, never, Stores.Stores | BlobStore.BlobStore | Places.Places> =>
   Layer.effect(
     VaultSettings,
-    Effect.map(Effect.all([Stores.Stores, BlobStore.BlobStore]), ([stores, embedded]) =>
-      make(options, stores, embedded)
+    Effect.map(Effect.all([Stores.Stores, BlobStore.BlobStore, Places.Places]), ([stores, embedded, places]) =>
+      make(options, { stores, embedded, places })
     )
   )

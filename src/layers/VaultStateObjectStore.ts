@@ -108,6 +108,8 @@ export const make = Effect.fnUntraced(function* (objects: ObjectStore.Service) {
         return `mirror-${id(what.store)}-${what.node}`
       case "RecoveryEntry":
         return "recovery-entry"
+      case "Head":
+        return `head-${id(what.store)}-${what.revision}`
       case "Copy":
         return `copy-${id(what.store)}`
     }
@@ -147,6 +149,7 @@ export const make = Effect.fnUntraced(function* (objects: ObjectStore.Service) {
       ),
     keys: (vault) => read(vault, keysFile),
     createKeys: (vault, sealed) => create(vault, keysFile, sealed),
+    replaceKeys: (vault, sealed) => write(vault, keysFile, sealed),
     sources: (vault) =>
       list(vault, "sources/").pipe(
         Effect.flatMap((paths) => readAll(vault, paths, mappings.read)),

@@ -5,17 +5,14 @@
  * @since 0.1.0
  */
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
-import * as HttpApp from "@effect/platform/HttpApp"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
-import * as Clock from "effect/Clock"
-import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Bytes from "../schema/Bytes.ts"
 import * as Hash from "../schema/Hash.ts"
@@ -25,8 +22,8 @@ import * as StreamKey from "../schema/StreamKey.ts"
 import * as BlobStore from "../services/BlobStore.ts"
 import * as Crypto from "../services/Crypto.ts"
 import * as Registry from "../services/Registry.ts"
-import * as RelayTokens from "../services/RelayTokens.ts"
-import * as RelayLimits from "./RelayLimits.ts"
+import * as RelayAccess from "./RelayAccess.ts"
+import * as RelayMemory from "./RelayMemory.ts"
 
 /** @since 0.1.0 @category models */
 export interface Options {
@@ -35,22 +32,22 @@ export interface Options {
   readonly maxBlobBytes?: number
   /** Nothing is ever removed. */
   readonly appendOnly?: boolean
-  /** Bytes of bodies and blobs in memory at once; 256 MiB when absent. */
+  /** Bytes of bodies in memory at once, and as many of answers; 128 MiB when absent. */
   readonly memoryBytes?: number
 }
-
-/** How a request is told of in the log; the token's name is put in once it is known. @since 0.1.0 @category services */
-export class RequestLog extends Context.Reference<RequestLog>()("cairn/RelayRequest", {
-  defaultValue: (): { token: string | undefined; bytes: number } => ({ token: undefined, bytes: 0 })
-}) {}
 
 const mebibyte = 1024 * 1024
 /** The largest entry: a pin's inline data and what stands around it (docs/format/core.md §7). */
 const maxEntryBytes = mebibyte + 1024
 const heartbeatEvery = Duration.seconds(15)
-
-/** The permits of the memory semaphore are of this size. */
-const permitBytes = 64 * 1024
+const maxDelegationBytes = 4096
+const decodeDelegation = Schema.decodeUnknown(Schema.parseJson(RelayApi.Delegation))
+/** Larger answers go out in parts, and their room in memory is taken until the last of them. */
+const partBytes = 64 * 1024
+/** Room for all answers that are no larger. */
+const smallRoom = 16 * mebibyte
+/** The most streams of changes that are open at once. */
+const mostStreams = 512
 
 const unavailable = (error: { readonly message: string }) => new RelayApi.StoreFailed({ detail: error.message })
 
@@ -78,58 +75,25 @@ const rangeOf = (header: string | undefined, size: number): { from: number; to: 
 const make = Effect.fnUntraced(function* (options: Options) {
   const blobs = yield* BlobStore.BlobStore
   const registry = yield* Registry.Registry
-  const tokens = yield* RelayTokens.RelayTokens
+  const access = yield* RelayAccess.make
   const { primitives } = yield* Crypto.Crypto
-  const { appendOnly = false, maxBlobBytes = 64 * mebibyte, memoryBytes = 256 * mebibyte } = options
-  const permits = Math.max(1, Math.ceil(Math.max(memoryBytes, maxBlobBytes) / permitBytes))
-  const memory = yield* Effect.makeSemaphore(permits)
-  const requests = new Map<string, RelayLimits.Bucket>()
-  const traffic = new Map<string, RelayLimits.Bucket>()
-
-  /** Runs with room for `bytes` of memory. */
-  const withMemory = (bytes: number) => memory.withPermits(Math.min(permits, Math.ceil(bytes / permitBytes)))
-
-  const slow = Effect.fnUntraced(function* (
-    buckets: Map<string, RelayLimits.Bucket>,
-    name: string,
-    rate: number | undefined,
-    amount: number
-  ) {
-    if (rate === undefined) return
-    const { bucket, wait } = RelayLimits.take(buckets.get(name), rate, amount, yield* Clock.currentTimeMillis)
-    buckets.set(name, bucket)
-    if (wait === 0) return
-    const seconds = Math.ceil(wait)
-    yield* HttpApp.appendPreResponseHandler((_, response) =>
-      Effect.succeed(HttpServerResponse.setHeader(response, "retry-after", `${seconds}`))
-    )
-    return yield* new RelayApi.TooFast({ detail: "slower, please: this token's rate is used up", retryAfter: seconds })
-  })
-
-  /** The token that a request shows, once its rates allow a body of `bytes`. */
-  const authorize = Effect.fnUntraced(function* (bytes: number) {
-    const request = yield* HttpServerRequest.HttpServerRequest
-    const shown = /^Bearer (\S{1,256})$/i.exec(request.headers.authorization ?? "")?.[1]
-    if (shown === undefined)
-      return yield* new RelayApi.Unauthorized({ detail: "a write needs a token, as `Authorization: Bearer TOKEN`" })
-    const hash = Bytes.toHex(primitives.blake3(Bytes.fromUtf8(shown)))
-    const token = yield* Effect.mapError(tokens.byHash(hash), unavailable)
-    if (token === undefined)
-      return yield* new RelayApi.Unauthorized({ detail: "this relay does not know the token, or no longer" })
-    const log = yield* RequestLog
-    log.token = token.name
-    log.bytes = bytes
-    yield* slow(requests, token.name, token.requestsPerSecond, 1)
-    yield* slow(traffic, token.name, token.bytesPerSecond, bytes)
-    if (token.maxTotalBytes !== undefined && bytes > 0) {
-      const used = yield* Effect.mapError(tokens.used(token.name), unavailable)
-      if (used + bytes > token.maxTotalBytes)
-        return yield* new RelayApi.Forbidden({
-          detail: `this token may write ${token.maxTotalBytes} bytes in all, and has written ${used}`
+  const { appendOnly = false, maxBlobBytes = 64 * mebibyte, memoryBytes = 128 * mebibyte } = options
+  const room = Math.max(memoryBytes, maxBlobBytes)
+  const reading = yield* RelayMemory.make(room)
+  const small = yield* RelayMemory.make(smallRoom)
+  const writing = yield* RelayMemory.make(room)
+  const open = { streams: 0 }
+  /** Counts a stream for as long as it is read. */
+  const counted = <A, E>(stream: Stream.Stream<A, E>) =>
+    Stream.acquireRelease(
+      Effect.sync(() => {
+        open.streams += 1
+      }),
+      () =>
+        Effect.sync(() => {
+          open.streams -= 1
         })
-    }
-    return token
-  })
+    ).pipe(Stream.flatMap(() => stream))
 
   /** The length that the request says its body has. */
   const announced = Effect.fnUntraced(function* (limit: number) {
@@ -142,17 +106,41 @@ const make = Effect.fnUntraced(function* (options: Options) {
     return length
   })
 
-  /** The body, of the announced length. */
+  /** The body, of the announced length, in one piece of memory. */
   const body = Effect.fnUntraced(function* (length: number) {
     const request = yield* HttpServerRequest.HttpServerRequest
-    const buffer = yield* Effect.mapError(
-      HttpServerRequest.withMaxBodySize(request.arrayBuffer, Option.some(length)),
-      () => new RelayApi.BadRequest({ detail: "the body could not be read whole" })
+    const bytes = new Uint8Array(length)
+    const failed = (problem: string) => new RelayApi.BadRequest({ detail: problem })
+    const got = yield* request.stream.pipe(
+      Stream.mapError(() => failed("the body could not be read whole")),
+      Stream.runFoldEffect(0, (at, part) => {
+        if (at + part.length > length) return failed(`the body has more than ${length} bytes`)
+        bytes.set(part, at)
+        return Effect.succeed(at + part.length)
+      })
     )
-    if (buffer.byteLength !== length)
-      return yield* new RelayApi.BadRequest({ detail: `the body has ${buffer.byteLength} bytes, not ${length}` })
-    return new Uint8Array(buffer)
+    return got === length ? bytes : yield* failed(`the body has ${got} bytes, not ${length}`)
   })
+
+  const sizeOf = (hash: Hash.Hash) =>
+    blobs.size === undefined ? Effect.succeed(undefined) : Effect.mapError(blobs.size(hash), blobFailed)
+
+  /** The bytes as an answer, in parts that the other side takes as fast as it can. */
+  const answer = (
+    bytes: Uint8Array,
+    options: { readonly status?: number; readonly headers: Record<string, string> }
+  ) => {
+    const contentType = "application/octet-stream"
+    if (bytes.length <= partBytes) return HttpServerResponse.uint8Array(bytes, { ...options, contentType })
+    const parts = Array.from({ length: Math.ceil(bytes.length / partBytes) }, (_, index) =>
+      bytes.subarray(index * partBytes, (index + 1) * partBytes)
+    )
+    return HttpServerResponse.stream(Stream.fromIterable(parts).pipe(Stream.rechunk(1)), {
+      ...options,
+      contentType,
+      contentLength: bytes.length
+    })
+  }
 
   const hashOf = (hex: string) =>
     Either.mapLeft(Hash.fromHex(hex), (problem) => new RelayApi.BadRequest({ detail: problem.message }))
@@ -196,45 +184,57 @@ const make = Effect.fnUntraced(function* (options: Options) {
           const headers = immutable(path.hash)
           if (request.headers["if-none-match"]?.includes(headers.etag) === true)
             return HttpServerResponse.empty({ status: 304, headers })
-          const bytes = yield* Effect.mapError(blobs.get(hash), blobFailed)
+          const known = blobs.size === undefined ? maxBlobBytes : yield* sizeOf(hash)
+          if (known === undefined) return yield* new RelayApi.NotHere({ detail: "there is no such blob" })
+          // a small one is out of our hands at once, and never waits for large ones; room for those is given back when the
+          // request is over
+          const getting = Effect.mapError(blobs.get(hash), blobFailed)
+          const bytes = yield* known > partBytes
+            ? Effect.zipRight(reading.take(known), getting)
+            : Effect.scoped(Effect.zipRight(small.take(known), getting))
           const range = rangeOf(request.headers.range, bytes.length)
           if (range === "none")
             return HttpServerResponse.empty({
               status: 416,
               headers: { ...headers, "content-range": `bytes */${bytes.length}` }
             })
-          if (range === "all")
-            return HttpServerResponse.uint8Array(bytes, { headers, contentType: "application/octet-stream" })
-          return HttpServerResponse.uint8Array(bytes.subarray(range.from, range.to + 1), {
+          if (range === "all") return answer(bytes, { headers })
+          return answer(bytes.subarray(range.from, range.to + 1), {
             status: 206,
-            contentType: "application/octet-stream",
             headers: { ...headers, "content-range": `bytes ${range.from}-${range.to}/${bytes.length}` }
           })
-        }).pipe(withMemory(Math.min(maxBlobBytes, mebibyte)))
+        })
       )
       .handleRaw("headBlob", ({ path }) =>
         Effect.gen(function* () {
           const hash = yield* hashOf(path.hash)
           if (!(yield* Effect.mapError(blobs.has(hash), blobFailed)))
             return yield* new RelayApi.NotHere({ detail: "there is no such blob" })
-          return HttpServerResponse.empty({ status: 200, headers: immutable(path.hash) })
+          const size = yield* sizeOf(hash)
+          return HttpServerResponse.empty({
+            status: 200,
+            headers: { ...immutable(path.hash), ...(size === undefined ? {} : { "content-length": `${size}` }) }
+          })
         })
       )
       .handleRaw("putBlob", ({ path }) =>
         Effect.gen(function* () {
           const hash = yield* hashOf(path.hash)
           const length = yield* announced(maxBlobBytes)
-          const token = yield* authorize(length)
+          const chain = yield* access.authorize(length)
           yield* Effect.gen(function* () {
+            const isNew = !(yield* blobs.has(hash))
+            // what is here already costs nobody anything: a write whose answer was lost is sent again
+            if (isNew) yield* access.reserve(chain, length)
+            yield* writing.take(length)
             const bytes = yield* body(length)
             const found = Hash.toHex(primitives.blake3(bytes))
             if (found !== path.hash)
               return yield* new RelayApi.BadRequest({ detail: `the body's hash is ${found}, not the one in the path` })
-            const isNew = !(yield* blobs.has(hash))
             yield* Effect.zipRight(blobs.put(hash, bytes), blobs.sync)
-            if (isNew) yield* tokens.use(token.name, length)
+            if (isNew) yield* access.count(chain, length)
           }).pipe(
-            withMemory(length),
+            Effect.scoped,
             Effect.catchTags({
               BlobStoreError: (error) => unavailable(error),
               RelayTokensError: (error) => unavailable(error)
@@ -246,14 +246,14 @@ const make = Effect.fnUntraced(function* (options: Options) {
       .handleRaw("deleteBlob", ({ path }) =>
         Effect.gen(function* () {
           const hash = yield* hashOf(path.hash)
-          yield* authorize(0)
+          yield* access.authorize(0)
           if (appendOnly) return yield* new RelayApi.Forbidden({ detail: "this relay is append-only" })
           yield* Effect.mapError(blobs.remove(hash), unavailable)
           return HttpServerResponse.empty({ status: 204 })
         })
       )
       .handleRaw("listBlobs", () =>
-        Effect.map(authorize(0), () =>
+        Effect.map(access.authorize(0), () =>
           HttpServerResponse.stream(
             Stream.map(blobs.list, (hash) => Bytes.fromUtf8(`${Hash.toHex(hash)}\n`)),
             { contentType: "text/plain" }
@@ -292,7 +292,8 @@ const make = Effect.fnUntraced(function* (options: Options) {
           const request = yield* HttpServerRequest.HttpServerRequest
           const key = yield* keyOf(path.key)
           const length = yield* announced(maxEntryBytes)
-          yield* authorize(length)
+          yield* access.authorize(length)
+          yield* writing.take(length)
           const entry = yield* Either.mapLeft(
             RegistryEntry.fromBytes(primitives, yield* body(length)),
             (problem) => new RelayApi.BadRequest({ detail: problem.message })
@@ -310,7 +311,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
               error.reason === "Refused" ? new RelayApi.BadRequest({ detail: error.message }) : registryFailed(error)
           )
           return outcome._tag === "Lost" ? current(outcome.current, 409) : current(entry, 200)
-        })
+        }).pipe(Effect.scoped)
       )
       .handleRaw("changes", ({ path }) =>
         Effect.gen(function* () {
@@ -326,16 +327,37 @@ const make = Effect.fnUntraced(function* (options: Options) {
           )
           // a connection that is gone is only noticed by writing to it
           const heartbeat = Stream.as(Stream.tick(heartbeatEvery), ": still here\n\n")
+          if (open.streams >= mostStreams)
+            return yield* new RelayApi.StoreFailed({ detail: "too many follow changes at once; come again later" })
           return HttpServerResponse.stream(
-            Stream.map(Stream.merge(events, heartbeat, { haltStrategy: "left" }), Bytes.fromUtf8),
+            Stream.merge(events, heartbeat, { haltStrategy: "left" }).pipe(Stream.map(Bytes.fromUtf8), counted),
             { contentType: "text/event-stream", headers: { "cache-control": "no-store" } }
           )
         })
       )
   )
 
+  const tokensLayer = HttpApiBuilder.group(RelayApi.RelayApi, "tokens", (handlers) =>
+    handlers.handleRaw("delegate", () =>
+      Effect.gen(function* () {
+        const length = yield* announced(maxDelegationBytes)
+        const chain = yield* access.authorize(0)
+        const asked = yield* Effect.mapError(
+          decodeDelegation(Bytes.toUtf8(yield* body(length))),
+          () => new RelayApi.BadRequest({ detail: "the body is not what a new token needs: a name at least" })
+        )
+        const { secret, token } = yield* access.delegate(chain, asked)
+        const { expiresAt, maxTotalBytes, name } = token
+        return HttpServerResponse.unsafeJson(
+          { name, token: Redacted.value(secret), expiresAt, maxTotalBytes } satisfies typeof RelayApi.Delegated.Type,
+          { headers: { "cache-control": "no-store" } }
+        )
+      })
+    )
+  )
+
   return HttpApiBuilder.api(RelayApi.RelayApi).pipe(
-    Layer.provide(Layer.mergeAll(aboutLayer, blobsLayer, registryLayer))
+    Layer.provide(Layer.mergeAll(aboutLayer, blobsLayer, registryLayer, tokensLayer))
   )
 })
 
@@ -346,15 +368,3 @@ const make = Effect.fnUntraced(function* (options: Options) {
  * @category layers
  */
 export const layer = (options: Options) => Layer.unwrapEffect(make(options))
-
-/** A new secret for a device, and what the relay keeps of it. @since 0.1.0 @category programs */
-export const issueToken = Effect.fn("Relay.issueToken")(function* (
-  token: Omit<ConstructorParameters<typeof RelayTokens.Token>[0], "hash">
-) {
-  const { primitives, randomBytes } = yield* Crypto.Crypto
-  const tokens = yield* RelayTokens.RelayTokens
-  const secret = `cairn_${Bytes.toHex(yield* randomBytes(32))}`
-  const hash = Bytes.toHex(primitives.blake3(Bytes.fromUtf8(secret)))
-  const isNew = yield* tokens.create(new RelayTokens.Token({ ...token, hash }))
-  return isNew ? Redacted.make(secret) : undefined
-})

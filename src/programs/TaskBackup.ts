@@ -10,6 +10,7 @@ import * as Hash from "../schema/Hash.ts"
 import * as LocalPath from "../schema/LocalPath.ts"
 import type * as TaskSpec from "../schema/TaskSpec.ts"
 import * as Approvals from "../services/Approvals.ts"
+import * as DeviceList from "../services/DeviceList.ts"
 import * as TaskEvents from "../services/TaskEvents.ts"
 import * as VaultSettings from "../services/VaultSettings.ts"
 import * as VaultState from "../services/VaultState.ts"
@@ -271,7 +272,10 @@ export const perform = Effect.fn("TaskBackup.perform")(function* (spec: TaskSpec
         fail(job.right.mapping.path, withWayOut(job.right.vault, error))
       )
   }
-  if (!dryRun) yield* TaskHost.remind
+  if (!dryRun) {
+    for (const text of yield* (yield* DeviceList.DeviceList).upkeep) yield* say({ _tag: "Complaint", text })
+    yield* TaskHost.remind
+  }
   const error = first()
   const outcome: TaskHost.Outcome = {
     outcome: problems > 0 ? "skipped" : "done",

@@ -39,8 +39,8 @@ export interface Service {
   readonly own: ReadonlyArray<string>
   /** Whether a local path is in one of them. */
   readonly isOwn: (path: string) => boolean
-  /** A vault of this device, or an attached one, to be read. */
-  readonly openVault: (name: string) => Effect.Effect<Vault.Readable, Failed, Scope.Scope>
+  /** A vault of this device, or an attached one, to be read; as another of its devices published it where one is named. */
+  readonly openVault: (name: string, device?: string) => Effect.Effect<Vault.Readable, Failed, Scope.Scope>
 }
 
 /** @since 0.1.0 @category services */

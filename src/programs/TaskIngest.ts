@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Hash from "../schema/Hash.ts"
 import type * as TaskSpec from "../schema/TaskSpec.ts"
+import * as DeviceList from "../services/DeviceList.ts"
 import * as Progress from "../services/Progress.ts"
 import * as Staging from "../services/Staging.ts"
 import * as TaskEvents from "../services/TaskEvents.ts"
@@ -125,6 +126,7 @@ export const publish = Effect.fn("TaskIngest.publish")(function* (spec: TaskSpec
   }
   if (staged.length === 0)
     yield* say({ _tag: "Note", text: `${vault.name}: nothing was ingested since the last publication` })
+  for (const text of yield* (yield* DeviceList.DeviceList).upkeep) yield* say({ _tag: "Complaint", text })
   yield* TaskHost.remind
   const outcome: TaskHost.Outcome = { outcome: "done" }
   return outcome

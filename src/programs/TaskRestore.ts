@@ -40,7 +40,7 @@ export const perform = Effect.fn("TaskRestore.perform")(function* (
         problem: `${spec.vault}: no attached vault is called that; \`cairn vault add ${spec.vault}\` attaches another device's`
       })
   }
-  const vault = yield* openVault(spec.vault)
+  const vault = yield* openVault(spec.vault, spec.device)
   const published = yield* Snapshots.resolve(vault, selector, () => (selector._tag === "At" ? selector.until : 0))
   // a snapshot is read with the keys that were published with it
   const pipeline = vault.pipeline.within(published.node.context)

@@ -21,7 +21,7 @@ export const Redb = Schema.Struct({ type: Schema.Literal("redb"), path: folder }
 /** This process's memory: gone when it ends. @since 0.1.0 @category models */
 export const Memory = Schema.Struct({ type: Schema.Literal("memory") })
 
-/** Entries beside the objects of a store, safe against other devices that write there. @since 0.1.0 @category models */
+/** Entries beside the blobs of a store, safe against other devices that write there. @since 0.1.0 @category models */
 export const InStore = Schema.Struct({
   type: Schema.Literal("store"),
   store: Field.required(Schema.String, "the store's name"),

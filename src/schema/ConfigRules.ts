@@ -47,6 +47,33 @@ const storeTypes = (config: Raw.Table): Problems =>
     return typeof why === "string" ? [Problem.error(["store", name, "type"], why)] : []
   })
 
+const isLoopback = (host: string): boolean => /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(host)
+
+/** Addresses of relays that are none, or that a token does not belong in. */
+const relays = (config: Raw.Table): Problems =>
+  Raw.section(config, "store").flatMap(([name, store]) => {
+    const url = Raw.text(store, "url")
+    if (Raw.text(store, "type") !== "relay" || url === undefined) return []
+    const path = ["store", name, "url"]
+    const parts = /^(https?):\/\/([^/?#@\s]+)(\/[^?#@\s]*)?$/.exec(url)
+    if (parts === null)
+      return [
+        Problem.error(
+          path,
+          "this is no relay's address: https:// and its host are needed, without a name, a question mark or a # in it"
+        )
+      ]
+    const [, scheme, authority = ""] = parts
+    return scheme === "http" && !isLoopback(authority.replace(/:\d*$/, ""))
+      ? [
+          Problem.warning(
+            path,
+            "over http:// anybody on the way can read the token and write in its name; put https:// before the relay"
+          )
+        ]
+      : []
+  })
+
 /** A registry and all that are written inside it. */
 const registriesIn = (
   at: Problem.Path,
@@ -73,6 +100,13 @@ const registries = (config: Raw.Table, { holds }: Facts): Problems =>
             `${folder} holds registry.redb, a database of the reference that Cairn cannot read: use type = "store" with a store that s5-rs publishes to as well, or name another folder for a registry of Cairn's own`
           )
         ]
+      const store = Raw.field(Raw.asTable(Raw.field(config, "store")), Raw.text(registry, "store") ?? "")
+      if (
+        type === "store" &&
+        Raw.text(Raw.asTable(store), "type") === "relay" &&
+        Raw.text(registry, "prefix") !== undefined
+      )
+        return [Problem.error([...path, "prefix"], "a relay has no folders to keep entries in: leave this out")]
       if (type !== "multi" || !Array.isArray(Raw.field(registry, "backends"))) return []
       const backends = Raw.list(registry, "backends").length
       if (backends === 0) return [Problem.error([...path, "backends"], "a multi registry needs one backend at least")]
@@ -303,6 +337,7 @@ export const check = (raw: unknown, facts: Facts = noFacts): ReadonlyArray<Probl
     ...References.missing(config),
     ...References.cycles(config),
     ...storeTypes(config),
+    ...relays(config),
     ...registries(config, facts),
     ...publishesNowhereElse(config),
     ...vaultNames(config),

@@ -17,14 +17,16 @@ const common = {
 const table = <const Type extends string, Fields extends Schema.Struct.Fields>(type: Type, fields: Fields) =>
   Schema.Struct({ type: Schema.Literal(type), ...fields, ...common })
 
+const layout = Field.withDefault(
+  Schema.Literal("plain", "packed"),
+  "plain",
+  "plain: one file or object a blob, as the reference has it; packed: small blobs together in larger ones"
+)
+
 /** A folder. @since 0.1.0 @category models */
 export const Local = table("local", {
   base_path: Field.required(Schema.String, "the folder, made when something is first written"),
-  layout: Field.withDefault(
-    Schema.Literal("plain", "packed"),
-    "plain",
-    "plain: one file a blob, as the reference has it; packed: small blobs together in larger files"
-  )
+  layout
 })
 
 /** A bucket that speaks S3. @since 0.1.0 @category models */
@@ -40,7 +42,15 @@ export const S3 = table("s3", {
     "path",
     "whether the bucket is the first part of the path or of the host's name"
   ),
-  prefix: Field.withDefault(Schema.String, "", "a folder in the bucket that everything is kept below")
+  prefix: Field.withDefault(Schema.String, "", "a folder in the bucket that everything is kept below"),
+  layout
+})
+
+/** A relay, as `cairn serve` runs one: blobs under their hashes and signed entries, no paths. @since 0.1.0 @category models */
+export const Relay = table("relay", {
+  url: Field.required(Schema.String, "the relay's address, https://…"),
+  token: Field.optional(ConfigSecret, "what this device may write with; without one it can only read"),
+  timeout_secs: Field.optional(Schema.Positive, "how long a request may take; 120 when left out")
 })
 
 /** This process's memory: gone when it ends. @since 0.1.0 @category models */
@@ -73,7 +83,7 @@ const Indexd = table("indexd", {
 })
 
 /** A place for blobs and objects. @since 0.1.0 @category models */
-export const ConfigStore = Schema.Union(Local, S3, Memory, LocalLinks, SiaRenterd, Fjall, Indexd)
+export const ConfigStore = Schema.Union(Local, S3, Relay, Memory, LocalLinks, SiaRenterd, Fjall, Indexd)
 
 /** @since 0.1.0 @category models */
 export type ConfigStore = typeof ConfigStore.Type
@@ -90,6 +100,7 @@ export const refused: Readonly<Record<string, string>> = {
 /** Fields that hold secrets, by type. @since 0.1.0 @category constants */
 export const secretFields: Readonly<Record<string, ReadonlyArray<string>>> = {
   s3: ["secret_key", "session_token"],
+  relay: ["token"],
   sia_renterd: ["password"],
   indexd: ["app_key"]
 }

@@ -94,6 +94,23 @@ export const Info = Schema.Struct({
 /** Every entry that the relay's registry holds for a key, as its bytes in hex, best first. @since 0.1.0 @category models */
 export const Entries = Schema.Struct({ entries: Schema.Array(Schema.String) })
 
+/** What a device asks for another one. @since 0.1.0 @category models */
+export const Delegation = Schema.Struct({
+  name: Schema.String,
+  lifetimeMillis: Schema.optional(Schema.Positive),
+  maxTotalBytes: Schema.optional(Schema.NonNegative),
+  mayDelegate: Schema.optional(Schema.Boolean)
+})
+
+/** The other device's token, told this once; the relay keeps its hash. @since 0.1.0 @category models */
+export const Delegated = Schema.Struct({
+  name: Schema.String,
+  token: Schema.String,
+  /** Milliseconds since 1970. */
+  expiresAt: Schema.optional(Schema.Number),
+  maxTotalBytes: Schema.optional(Schema.Number)
+})
+
 const Blob = HttpApiSchema.Uint8Array()
 const Bytes = HttpApiSchema.Uint8Array({ contentType: "application/octet-stream" })
 const blobFailures = [BadRequest, NotHere, Damaged, StoreFailed] as const
@@ -189,11 +206,23 @@ export class Entry extends HttpApiGroup.make("registry")
       )
   ) {}
 
+/** @since 0.1.0 @category groups */
+export class Tokens extends HttpApiGroup.make("tokens").add(
+  HttpApiEndpoint.post("delegate", "/tokens")
+    .addSuccess(Delegated)
+    .addError(union([...writeFailures, TooLarge]))
+    .annotate(
+      OpenApi.Description,
+      'A token for another device, asked with one that may let in others, as JSON: {"name", "lifetimeMillis", "maxTotalBytes", "mayDelegate"}, all but the name optional. It never may more than the one that asks, what it writes counts for both, and it ends with it.'
+    )
+) {}
+
 /** @since 0.1.0 @category apis */
 export class RelayApi extends HttpApi.make("cairn-relay")
   .add(About)
   .add(Blobs)
   .add(Entry)
+  .add(Tokens)
   .annotate(OpenApi.Title, "Cairn relay")
   .annotate(
     OpenApi.Description,

@@ -92,6 +92,8 @@ export const Backup = Schema.TaggedStruct("Backup", {
 
 const restoring = {
   vault: Schema.String,
+  /** None: as this device published it, or the device whose vault is attached. */
+  device: Schema.optionalWith(Schema.String, { exact: true }),
   snapshot: Snapshot,
   /** The folder or file of the snapshot; its content comes directly into `directory`. */
   path: Schema.String,

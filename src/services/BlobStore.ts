@@ -39,6 +39,8 @@ export interface Service {
   readonly name: string
   /** Whether the blob is here; one that is, is durable after the next `sync`. */
   readonly has: (hash: Hash) => Effect.Effect<boolean, BlobStoreError>
+  /** Its length in bytes, or nothing when it is not here; a store that would have to read it for that lacks this. */
+  readonly size?: (hash: Hash) => Effect.Effect<number | undefined, BlobStoreError>
   /** The blob's bytes, verified against `hash`. */
   readonly get: (hash: Hash) => Effect.Effect<Uint8Array, BlobStoreError>
   /** Keeps `bytes`, whose hash the caller has computed, unless they are here already. Durable after `sync`. */

@@ -38,6 +38,8 @@ export interface Delegation {
   readonly lifetimeMillis?: number
   /** How many bytes it may write in all. */
   readonly maxTotalBytes?: number
+  /** Whether it may let in others in its turn; not when absent. */
+  readonly mayDelegate?: boolean
 }
 
 /** A store and its registry. @since 0.1.0 @category models */
@@ -54,7 +56,10 @@ export interface Place {
 
 /** @since 0.1.0 @category models */
 export interface Service {
-  /** The names of all places; the first decides about the identity's own entries, the others follow. */
+  /**
+   * The names of all places; the first decides about the identity's own entries, the others follow. The last one is this
+   * device's own store.
+   */
   readonly names: readonly [string, ...ReadonlyArray<string>]
   /** The place of that name: the same value every time, open as long as this service. */
   readonly open: (name: string) => Effect.Effect<Place, Stores.UnknownStore>

@@ -32,18 +32,22 @@ export class Token extends Schema.Class<Token>("RelayToken")({
   /** Requests a second, with bursts of ten seconds' worth. */
   requestsPerSecond: Schema.optional(Schema.Positive),
   /** Bytes a second, with bursts of ten seconds' worth. */
-  bytesPerSecond: Schema.optional(Schema.Positive)
+  bytesPerSecond: Schema.optional(Schema.Positive),
+  /** The hash of the token that let this one in; it ends with that one, whose limits count for both together. */
+  parent: Schema.optional(Schema.String.pipe(Schema.pattern(/^[0-9a-f]{64}$/))),
+  /** Whether it may let in others. */
+  mayDelegate: Schema.optional(Schema.Boolean),
+  /** When it ends, milliseconds since 1970. */
+  expiresAt: Schema.optional(Schema.Number)
 }) {}
 
 /** @since 0.1.0 @category models */
 export interface Service {
-  /** Every token, by name. */
+  /** Every token, by name; what another process changed may be seen a moment later. */
   readonly list: Effect.Effect<ReadonlyArray<Token>, RelayTokensError>
-  /** The token whose secret has this hash, in hex. */
-  readonly byHash: (hash: string) => Effect.Effect<Token | undefined, RelayTokensError>
   /** Keeps a token: `false` when its name is taken. */
   readonly create: (token: Token) => Effect.Effect<boolean, RelayTokensError>
-  /** Takes the leave away from now on. */
+  /** Takes the leave away from now on, also from those that were let in by it, and forgets what they wrote. */
   readonly remove: (name: string) => Effect.Effect<void, RelayTokensError>
   /** Bytes that the token has written in all. */
   readonly used: (name: string) => Effect.Effect<number, RelayTokensError>

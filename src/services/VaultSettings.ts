@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type * as BlobStore from "./BlobStore.ts"
+import type * as Registry from "./Registry.ts"
 import type * as VaultState from "./VaultState.ts"
 
 /**
@@ -35,6 +36,10 @@ export interface Settings {
   readonly blobs?: BlobStore.Service
   /** The stores that each hold all of it; none where that is nobody's business. */
   readonly stores: ReadonlyArray<BlobStore.Service>
+  /** The registries beside those stores, called as they are: each gets a copy of the vault's head. */
+  readonly registries?: ReadonlyArray<Registry.Service>
+  /** The registry beside the device's own store, where that is what keeps the vault. */
+  readonly ownRegistry?: Registry.Service
   /** Further stores that get a copy of each published node, and nothing else. */
   readonly metaTargets: ReadonlyArray<BlobStore.Service>
   /** age recipients that published nodes are sealed for, beside this device and the recovery phrase. */

@@ -99,6 +99,8 @@ export const Todo = Schema.Union(
   Schema.TaggedStruct("Mirror", { store: Schema.String, node: HashText, revision: Schema.BigInt }),
   /** The vault's recovery entry, which names this device, may not be written yet (docs/format/node.md §1.8). */
   Schema.TaggedStruct("RecoveryEntry", {}),
+  /** The registry of the place `store` does not lead to the head of `revision` yet. */
+  Schema.TaggedStruct("Head", { store: Schema.String, revision: Schema.BigInt }),
   /** The vault's store `store` does not hold all of it yet. */
   Schema.TaggedStruct("Copy", { store: Schema.String })
 )
@@ -128,6 +130,8 @@ export interface Service {
   readonly keys: (vault: string) => Effect.Effect<Uint8Array | undefined, VaultStateError>
   /** Keeps a new vault's sealed node: `false` when the vault has one already, which stays. */
   readonly createKeys: (vault: string, sealed: Uint8Array) => Effect.Effect<boolean, VaultStateError>
+  /** Puts other keys in their place, in one step; the new ones have to read what the old ones do. */
+  readonly replaceKeys: (vault: string, sealed: Uint8Array) => Effect.Effect<void, VaultStateError>
   /** The vault's saved sources, ordered by their folders. */
   readonly sources: (vault: string) => Effect.Effect<ReadonlyArray<SourceMapping>, VaultStateError>
   /** Keeps a new mapping: `false` when its folder has one already, which stays. */

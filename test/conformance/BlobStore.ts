@@ -47,6 +47,24 @@ export const suite = <E = never>(
     )
 
     fact(
+      "tells the length of what it has, where it can without reading it",
+      Effect.gen(function* () {
+        const blobs = yield* BlobStore
+        if (blobs.size === undefined) return
+        const { size } = blobs
+        for (const { bytes, hash } of [hello, blobOf(""), blobOf("x".repeat(200_000))]) {
+          assert.isUndefined(yield* size(hash))
+          yield* blobs.put(hash, bytes)
+          assert.strictEqual(yield* size(hash), bytes.length)
+          yield* blobs.sync
+          assert.strictEqual(yield* size(hash), bytes.length)
+          yield* blobs.remove(hash)
+          assert.isUndefined(yield* size(hash))
+        }
+      })
+    )
+
+    fact(
       "answers Missing to a blob that it does not have, naming it",
       Effect.gen(function* () {
         const blobs = yield* BlobStore

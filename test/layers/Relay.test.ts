@@ -235,8 +235,9 @@ describe("a relay over HTTP", () => {
     Effect.gen(function* () {
       const { hash } = BlobStoreSuite.blobOf("hello")
       const { primitives } = yield* Crypto.Crypto
+      const { size: _, ...honest } = BlobStoreObjects.fromObjects(yield* ObjectStoreMemory.make(), primitives)
       const lying: BlobStore.Service = {
-        ...BlobStoreObjects.fromObjects(yield* ObjectStoreMemory.make(), primitives),
+        ...honest,
         has: () => Effect.succeed(true),
         get: () => Effect.succeed(Bytes.fromUtf8("other"))
       }

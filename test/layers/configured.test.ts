@@ -171,7 +171,9 @@ describe("stores of a configuration", () => {
         assert.strictEqual(yield* stores.objects("memory"), yield* stores.objects("memory"))
         const why = (name: string) => Effect.map(Effect.flip(stores.blobs(name)), ({ detail }) => detail)
         assert.include(yield* why("packs"), 'layout = "plain"')
-        assert.include(yield* why("links"), "local_links")
+        const nothing = yield* Effect.flip((yield* stores.blobs("links")).put(yield* hashOf, bytes))
+        assert.include(nothing.detail, "stay where they are")
+        assert.strictEqual((yield* Effect.flip(stores.registry("links"))).reason, "NoRegistry")
         assert.include(yield* why("cloud"), "NOT_SET")
         assert.include(yield* why("dsk"), "no store is called that")
       })
@@ -283,8 +285,7 @@ describe("what is configured for a vault", () => {
       })
       const settings = VaultSettingsFromConfig.make(
         { config: config!, resolve: (path) => path },
-        stores,
-        yield* blobStore("embedded")
+        { stores, embedded: yield* blobStore("embedded") }
       )
       assert.deepStrictEqual((yield* settings.settings("docs")).recipients, [recipient(1), recipient(2)])
       assert.deepStrictEqual((yield* settings.settings("other")).recipients, [recipient(3)])

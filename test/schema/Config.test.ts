@@ -162,13 +162,48 @@ watch = "yes"
     ).toEqual([
       '1:1 colour: there is no such field; there is "identity", "default_store", "key", "store", "registry", "source", …',
       "3:1 key.laptop.public_key: this is no age recipient, which reads age1…",
-      '5:1 store.main.type: expected "local", "s3", "memory", "local_links", "sia_renterd", "fjall", "indexd", not "loacl"; did you mean "local"?',
+      '5:1 store.main.type: expected "local", "s3", "relay", "memory", "local_links", "sia_renterd", "fjall", "indexd", not "loacl"; did you mean "local"?',
       '8:1 store.disk.base_pth: there is no such field; did you mean "base_path"?',
       '15:1 vault.docs.watch: expected true or false, not "yes"',
       '12:3 vault.docs.recipients[1]: no [key."lapotp"]; did you mean "laptop"?',
       '14:16 vault.docs.blob_stores[0]: no [store."disc"]; did you mean "disk"?',
       expect.stringMatching(/^undefined:undefined warning registry: there is no \[registry\.default\]/)
     ])
+  })
+})
+
+describe("relays", () => {
+  const relay = (url: string) => `[store.r]\ntype = "relay"\nurl = ${JSON.stringify(url)}\n`
+  const severities = (text: string) =>
+    checkText(text).problems.flatMap(({ path, severity }) => (path[0] === "store" ? [severity] : []))
+
+  it.each(["https://relay.example", "https://relay.example:8443/cairn", "http://127.0.0.1:7787", "http://[::1]:1"])(
+    "%s is an address",
+    (url) => {
+      expect(severities(relay(url))).toEqual([])
+    }
+  )
+
+  it.each([
+    "relay.example",
+    "ftp://relay.example",
+    "https://",
+    "https://a:b@relay.example",
+    "https://r/?x",
+    "https://r#x"
+  ])("%s is none", (url) => {
+    expect(severities(relay(url))).toEqual(["error"])
+  })
+
+  it("are warned of where anybody on the way could read the token, and their token where it stands in the file", () => {
+    expect(severities(relay("http://relay.example"))).toEqual(["warning"])
+    expect(severities(`${relay("https://relay.example")}token = "cairn_x"\n`)).toEqual(["warning"])
+  })
+
+  it("keep entries, but in no folder", () => {
+    const registry = '[registry.default]\ntype = "store"\nstore = "r"\n'
+    expect(errorsAt(relay("https://r.example") + registry)).toEqual([])
+    expect(errorsAt(`${relay("https://r.example")}${registry}prefix = "heads"\n`)).toEqual(["registry.default.prefix"])
   })
 })
 

@@ -11,7 +11,8 @@ import * as ObjectStoreMemory from "../../src/layers/ObjectStoreMemory.ts"
 import type * as RelayClient from "../../src/layers/RelayClient.ts"
 import * as RelayServerNode from "../../src/layers/RelayServerNode.ts"
 import * as RelayTokensObjectStore from "../../src/layers/RelayTokensObjectStore.ts"
-import * as Relay from "../../src/programs/Relay.ts"
+import type * as Relay from "../../src/programs/Relay.ts"
+import * as RelayAccess from "../../src/programs/RelayAccess.ts"
 import * as BlobStore from "../../src/services/BlobStore.ts"
 import * as Crypto from "../../src/services/Crypto.ts"
 import type * as ObjectStore from "../../src/services/ObjectStore.ts"
@@ -20,6 +21,7 @@ import * as RelayTokens from "../../src/services/RelayTokens.ts"
 
 export interface Options extends Partial<Relay.Options> {
   readonly blobs?: BlobStore.Service
+  readonly tokens?: RelayTokens.Service
   readonly token?: Partial<Omit<ConstructorParameters<typeof RelayTokens.Token>[0], "hash">>
   /** Takes each line of the log. */
   readonly log?: (line: string) => void
@@ -37,8 +39,13 @@ export interface Running {
 export const start = Effect.fnUntraced(function* (registry: Registry.Service, options: Options = {}) {
   const crypto = yield* Crypto.Crypto
   const objects = yield* ObjectStoreMemory.make()
-  const tokens = yield* RelayTokensObjectStore.make(yield* ObjectStoreMemory.make())
-  const { blobs = BlobStoreObjects.fromObjects(objects, crypto.primitives), log, token, ...relay } = options
+  const {
+    blobs = BlobStoreObjects.fromObjects(objects, crypto.primitives),
+    log,
+    token,
+    tokens = yield* RelayTokensObjectStore.make(yield* ObjectStoreMemory.make()),
+    ...relay
+  } = options
   const environment = Layer.mergeAll(
     Layer.succeed(Registry.Registry, registry),
     Layer.succeed(BlobStore.BlobStore, blobs),
@@ -58,7 +65,7 @@ export const start = Effect.fnUntraced(function* (registry: Registry.Service, op
   const { address } = Context.get(server, HttpServer.HttpServer)
   const url = address._tag === "TcpAddress" ? `http://127.0.0.1:${address.port}` : ""
   const secret = yield* Effect.provideService(
-    Relay.issueToken({ name: "laptop", ...token }),
+    RelayAccess.issue({ name: "laptop", ...token }),
     RelayTokens.RelayTokens,
     tokens
   ).pipe(Effect.flatMap(Effect.fromNullable), Effect.orDie)
