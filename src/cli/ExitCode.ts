@@ -64,12 +64,41 @@ const byReason: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   },
   UnknownStore: { NotConfigured: exitCode.notFound, NotObjects: exitCode.usage, NotOpened: exitCode.unreachable },
   VaultSettingsError: { Store: exitCode.unreachable, Identity: exitCode.denied },
+  IdentityError: {
+    Unreachable: exitCode.unreachable,
+    RolledBack: exitCode.damage,
+    NotForUs: exitCode.denied,
+    Damaged: exitCode.damage,
+    Replaced: exitCode.denied,
+    Contended: exitCode.contention
+  },
+  DeviceListError: { Unreachable: exitCode.unreachable, Unusable: exitCode.denied },
+  RecoverError: {
+    Unknown: exitCode.notFound,
+    Replaced: exitCode.denied,
+    Unreachable: exitCode.unreachable,
+    Damaged: exitCode.damage,
+    Older: exitCode.damage
+  },
+  AdoptVaultError: { Foreign: exitCode.damage, BadName: exitCode.damage },
+  PairingError: {
+    Used: exitCode.denied,
+    Tampered: exitCode.denied,
+    Refused: exitCode.denied,
+    Expired: exitCode.notFound,
+    NotConfirmed: exitCode.denied,
+    Unreachable: exitCode.unreachable
+  },
+  JoiningError: { NoIdentity: exitCode.notFound, OtherIdentity: exitCode.usage, Damaged: exitCode.damage },
+  DelegationError: { Refused: exitCode.denied, Unavailable: exitCode.unreachable },
   GaveUp: { Left: exitCode.interrupted },
   NoSuchSnapshot: { Ambiguous: exitCode.usage }
 }
 
 const byTag: Readonly<Record<string, number>> = {
   NoSuchVault: exitCode.notFound,
+  NoSuchDevice: exitCode.notFound,
+  NotListed: exitCode.notFound,
   NoSuchSnapshot: exitCode.notFound,
   NoSuchPath: exitCode.notFound,
   NoSources: exitCode.notFound,
@@ -82,6 +111,9 @@ const byTag: Readonly<Record<string, number>> = {
   EditRefused: exitCode.usage,
   NoSuchTable: exitCode.notFound,
   StillUsed: exitCode.usage,
+  NoPhrase: exitCode.usage,
+  PhraseOvertaken: exitCode.contention,
+  OtherIdentity: exitCode.usage,
   InputNeeded: exitCode.inputNeeded,
   ApprovalNeeded: exitCode.inputNeeded,
   IdentityUnusable: exitCode.denied,

@@ -12,11 +12,12 @@ import * as ConflictName from "../fs5/ConflictName.ts"
 import * as MergedView from "../fs5/MergedView.ts"
 import type { ReadableLayer } from "../fs5/ReadableLayer.ts"
 import type * as Snapshot from "../fs5/Snapshot.ts"
+import * as Head from "../programs/Head.ts"
 import * as List from "../programs/List.ts"
+import type * as Peer from "../programs/Peer.ts"
 import * as Vault from "../programs/Vault.ts"
 import * as LocalPath from "../schema/LocalPath.ts"
 import type { NodeEntry } from "../schema/Node.ts"
-import * as VaultId from "../schema/VaultId.ts"
 import * as VaultState from "../services/VaultState.ts"
 import * as Argv from "./Argv.ts"
 import * as Console from "./Console.ts"
@@ -36,6 +37,7 @@ const config = {
   peers: Options.boolean("peers").pipe(
     Options.withDescription("with attached vaults; of a vault, together with what its other devices published")
   ),
+  device: Verb.device,
   conflicts: Options.boolean("conflicts").pipe(Options.withDescription("only conflict copies, on all levels")),
   long: Options.boolean("long").pipe(Options.withAlias("l"), Options.withDescription("with mode, size and time"))
 }
@@ -88,14 +90,17 @@ const tell = (voice: Console.Voice, long: boolean, listed: List.Listed) => {
 }
 
 /** The snapshot over those of the other devices that publish the same vault. */
-const withPeers = Effect.fnUntraced(function* (vault: Vault.Readable, snapshot: Snapshot.Snapshot) {
+const withPeers = Effect.fnUntraced(function* (name: string, snapshot: Snapshot.Snapshot) {
   const state = yield* VaultState.VaultState
   const layers: Array<ReadableLayer> = [snapshot]
-  for (const [name, peer] of yield* state.peers) {
-    if (name === vault.name || peer.vaultId !== VaultId.toHex(vault.id)) continue
-    const { head, vault: other } = yield* Peers.load(name, peer)
-    if (head !== undefined) layers.push(Vault.snapshot(other, head.root))
+  const add = (loaded: Peer.Loaded) => {
+    if (loaded.head !== undefined) layers.push(Head.tree(loaded.vault, loaded.head))
   }
+  const attached = yield* state.peer(name)
+  if (attached === undefined) for (const other of yield* Peers.others(yield* Vault.open(name))) add(yield* other.load)
+  else
+    for (const [other, peer] of yield* state.peers)
+      if (other !== name && peer.vaultId === attached.vaultId) add(yield* Peers.load(other, peer))
   return MergedView.make(layers)
 })
 
@@ -104,11 +109,13 @@ export const verb = Verb.make({
   name: "list",
   description: "What there is: list (vaults) · list VAULT: · list VAULT[@SNAP]:PATH",
   config,
-  handler: ({ conflicts, long, peers, recursive, reference }, common) =>
+  handler: ({ conflicts, device, long, peers, recursive, reference }, common) =>
     Effect.gen(function* () {
       if (Option.isNone(reference)) {
         const state = yield* VaultState.VaultState
         if (conflicts) return yield* new Argv.Usage({ problem: "--conflicts needs the vault: list --conflicts VAULT:" })
+        if (Option.isSome(device))
+          return yield* new Argv.Usage({ problem: "--device needs the vault: list --device NAME VAULT:" })
         for (const name of yield* state.vaults) yield* Console.emit(common, { type: "vault", name }, `${name}:`)
         for (const [name, peer] of peers ? yield* state.peers : [])
           yield* Console.emit(
@@ -120,8 +127,8 @@ export const verb = Verb.make({
         return exitCode.done
       }
       const ref = yield* Reference.parse(reference.value)
-      const opened = yield* Reference.open(ref)
-      const snapshot = peers ? yield* withPeers(opened.vault, opened.snapshot) : opened.snapshot
+      const opened = yield* Reference.open(ref, Option.getOrUndefined(device))
+      const snapshot = peers ? yield* withPeers(ref.vault, opened.snapshot) : opened.snapshot
       const at = yield* List.at(ref.vault, snapshot, ref.path)
       if (at._tag === "File") {
         const name = ref.path.slice(ref.path.lastIndexOf("/") + 1)

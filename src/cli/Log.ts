@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Head from "../programs/Head.ts"
 import * as Snapshots from "../programs/Snapshots.ts"
 import * as Hash from "../schema/Hash.ts"
@@ -18,11 +19,11 @@ import * as Verb from "./Verb.ts"
 export const verb = Verb.make({
   name: "log",
   description: "The snapshots of a vault, newest first: log VAULT:",
-  config: { reference: Verb.operand("REF") },
-  handler: ({ reference }, common) =>
+  config: { reference: Verb.operand("REF"), device: Verb.device },
+  handler: ({ device, reference }, common) =>
     Effect.gen(function* () {
       const ref = yield* Reference.parse(reference)
-      const vault = yield* Reference.openVault(ref.vault)
+      const vault = yield* Reference.openVault(ref.vault, Option.getOrUndefined(device))
       const head = yield* Head.newest(vault)
       const snapshots = head === undefined ? [] : yield* Snapshots.all(vault, head)
       for (const { id, number, publishedAt } of [...snapshots].reverse()) {

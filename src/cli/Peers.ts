@@ -7,12 +7,16 @@ import { readdir } from "node:fs/promises"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import type * as Scope from "effect/Scope"
 import * as BlobStorePacked from "../layers/BlobStorePacked.ts"
 import { identities } from "../layers/IdentityFile.ts"
 import * as ObjectStoreFs from "../layers/ObjectStoreFs.ts"
 import * as PackIndexMemory from "../layers/PackIndexMemory.ts"
 import * as RegistryObjectStore from "../layers/RegistryObjectStore.ts"
+import * as Devices from "../programs/Devices.ts"
+import type * as Identity from "../programs/Identity.ts"
 import * as Peer from "../programs/Peer.ts"
+import type * as Vault from "../programs/Vault.ts"
 import * as PublicKey from "../schema/PublicKey.ts"
 import * as VaultId from "../schema/VaultId.ts"
 import * as Crypto from "../services/Crypto.ts"
@@ -56,3 +60,50 @@ export const load = Effect.fnUntraced(function* (name: string, peer: VaultState.
 
 /** What an attached vault publishes now, however old it is. @since 0.1.0 @category programs */
 export const inspect = (name: string, peer: VaultState.Peer) => Effect.map(open(name, peer, 0n), ({ head }) => head)
+
+/** Another device's view of one vault. @since 0.1.0 @category models */
+export interface Other {
+  /** What it is called here: the device's label, or the name that its vault is attached under. */
+  readonly name: string
+  /** The key that it publishes under, in hex. */
+  readonly device: string
+  readonly load: Effect.Effect<Peer.Loaded, LoadError, Identity.Requirements | Scope.Scope | VaultState.VaultState>
+}
+
+type LoadError = Effect.Effect.Error<ReturnType<typeof load>> | Effect.Effect.Error<ReturnType<typeof Devices.load>>
+
+/** No other device of the vault is called so. @since 0.1.0 @category errors */
+export class NoSuchDevice extends Data.TaggedError("NoSuchDevice")<{
+  readonly vault: string
+  readonly device: string
+  readonly known: ReadonlyArray<string>
+}> {
+  override get message() {
+    const rest = this.known.length === 0 ? "there is no other" : `there is ${this.known.join(", ")}`
+    return `vault ${this.vault}: no device ${this.device} (${rest})`
+  }
+}
+
+/** Every other device that may publish the same vault: those of the identity, and attached ones. @since 0.1.0 @category programs */
+export const others = Effect.fnUntraced(function* (vault: Vault.Vault) {
+  const state = yield* VaultState.VaultState
+  const found = new Map<string, Other>()
+  for (const device of yield* Devices.others(vault.device.publicKey)) {
+    const hex = PublicKey.toHex(device.publicKey)
+    found.set(hex, { name: device.label, device: hex, load: Devices.load(vault, device) })
+  }
+  for (const [name, peer] of yield* state.peers)
+    if (peer.vaultId === VaultId.toHex(vault.id) && !found.has(peer.device))
+      found.set(peer.device, { name, device: peer.device, load: load(name, peer) })
+  return [...found.values()] as ReadonlyArray<Other>
+})
+
+/** The vault as the device of that name, or of a key that begins so, published it. @since 0.1.0 @category programs */
+export const ofDevice = Effect.fnUntraced(function* (vault: Vault.Vault, device: string) {
+  const all = yield* others(vault)
+  const isKey = /^[0-9a-f]{8,64}$/.test(device)
+  const found = all.find(({ name }) => name === device) ?? all.find((one) => isKey && one.device.startsWith(device))
+  if (found === undefined)
+    return yield* new NoSuchDevice({ vault: vault.name, device, known: all.map(({ name }) => name) })
+  return (yield* found.load).vault
+})

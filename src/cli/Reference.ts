@@ -22,9 +22,16 @@ export const endOf = (at: Extract<VaultRef.SnapshotSelector, { readonly _tag: "A
     ? new Date(at.year, at.month - 1, at.day + 1).getTime() - 1
     : new Date(at.year, at.month - 1, at.day, at.hour, at.minute, 60).getTime() - 1
 
-/** Opens the vault of that name for reading: this device's own, or an attached one. @since 0.1.0 @category programs */
-export const openVault = Effect.fnUntraced(function* (name: string) {
+/**
+ * Opens the vault of that name for reading: this device's own, or an attached one; as `device` published it where one is
+ * named.
+ *
+ * @since 0.1.0
+ * @category programs
+ */
+export const openVault = Effect.fnUntraced(function* (name: string, device?: string) {
   const state = yield* VaultState.VaultState
+  if (device !== undefined) return yield* Peers.ofDevice(yield* Vault.open(name), device)
   const peer = yield* state.peer(name)
   if (peer !== undefined) return (yield* Peers.load(name, peer)).vault
   const vault: Vault.Readable = yield* Vault.open(name)
@@ -32,8 +39,8 @@ export const openVault = Effect.fnUntraced(function* (name: string) {
 })
 
 /** Opens the vault and the snapshot that a reference names. @since 0.1.0 @category programs */
-export const open = Effect.fnUntraced(function* (reference: VaultRef.VaultRef) {
-  const vault = yield* openVault(reference.vault)
+export const open = Effect.fnUntraced(function* (reference: VaultRef.VaultRef, device?: string) {
+  const vault = yield* openVault(reference.vault, device)
   const published: Head.Published = yield* Snapshots.resolve(vault, reference.snapshot, endOf)
   // a snapshot is read with the keys that were published with it
   const pipeline = vault.pipeline.within(published.node.context)

@@ -5,6 +5,7 @@
  */
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as VaultRef from "../schema/VaultRef.ts"
 import * as Argv from "./Argv.ts"
 import * as Reference from "./Reference.ts"
@@ -14,6 +15,7 @@ import * as Verb from "./Verb.ts"
 const config = {
   reference: Verb.operand("REF"),
   directory: Verb.operand("DIR"),
+  device: Verb.device,
   overwrite: Options.boolean("overwrite").pipe(Options.withDescription("replace files and links that differ")),
   owner: Options.boolean("owner").pipe(Options.withDescription("restore owner and group too")),
   setuid: Options.boolean("setuid").pipe(Options.withDescription("keep setuid and setgid bits")),
@@ -25,7 +27,7 @@ export const verb = Verb.make({
   name: "restore",
   description: "Bring a snapshot, a folder or a file of it back: restore VAULT[@SNAP]:[PATH] DIR",
   config,
-  handler: ({ directory, dryRun, overwrite, owner, reference, setuid }, common) =>
+  handler: ({ device, directory, dryRun, overwrite, owner, reference, setuid }, common) =>
     Effect.gen(function* () {
       const { path, snapshot, vault } = yield* Reference.parse(reference)
       if (!VaultRef.isLocal(directory))
@@ -36,6 +38,7 @@ export const verb = Verb.make({
         {
           _tag: "Restore",
           vault,
+          ...(Option.isSome(device) ? { device: device.value } : {}),
           snapshot: snapshot._tag === "At" ? { ...snapshot, until: Reference.endOf(snapshot) } : snapshot,
           path,
           directory: TaskRun.place(directory),

@@ -46,6 +46,12 @@ export const dryRun = Options.boolean("dry-run").pipe(
   Options.withDescription("say what would be done, and change nothing")
 )
 
+/** For verbs that read one device's snapshots. @since 0.1.0 @category options */
+export const device = Options.text("device").pipe(
+  Options.withDescription("what that other device published: its name, or the start of its key"),
+  Options.optional
+)
+
 /** An operand. @since 0.1.0 @category options */
 export const operand = (name: string) => Args.text({ name })
 

@@ -37,6 +37,20 @@ const verbs: Readonly<Record<string, Listed>> = {
   list: { usage: "list [VAULT[@SNAP]:[PATH]]", does: "vaults, or what is in one", load: () => import("./List.ts") },
   show: { usage: "show VAULT[@SNAP]:PATH", does: "a file's bytes", load: () => import("./Show.ts") },
   log: { usage: "log VAULT:", does: "the snapshots of a vault", load: () => import("./Log.ts") },
+  invite: { usage: "invite", does: "let another device in, with a code", load: () => import("./Invite.ts") },
+  join: { usage: "join [FOLDER|URL]", does: "become one of your devices", load: () => import("./Join.ts") },
+  device: {
+    usage: "device list|remove NAME",
+    actions: ["list", "remove"],
+    does: "your devices",
+    load: () => import("./Device.ts")
+  },
+  pull: { usage: "pull [VAULT:]", does: "take in what other devices published", load: () => import("./Pull.ts") },
+  recover: {
+    usage: "recover [FOLDER|URL]",
+    does: "everything, with the recovery phrase",
+    load: () => import("./Recover.ts")
+  },
   verify: { usage: "verify [VAULT:]", does: "read and check everything", load: () => import("./Verify.ts") },
   vault: {
     usage: "vault add|list|show|remove|repair|trust NAME",

@@ -32,9 +32,14 @@ interface Position {
 }
 
 /** A walk over one tree that goes around subtrees or into them. */
-const side = (snapshot: Snapshot.Snapshot, range: KeyRange | undefined) => {
+const side = (
+  snapshot: Snapshot.Snapshot,
+  range: KeyRange | undefined,
+  onNode?: (node: TreeReader.TreeNode) => void
+) => {
   const stack: Array<{ readonly node: TreeReader.TreeNode; next: number }> = []
   const push = (node: TreeReader.TreeNode) => {
+    onNode?.(node)
     const from = range?.from
     const next =
       from === undefined
@@ -88,6 +93,7 @@ const inOneBatch = 1024
  *
  * Subtrees whose links name the same blob are never read, at whatever depth they are; memory grows with the depth, not
  * with the trees. Entries are compared as they are encoded: the same entry below two different contexts is the same.
+ * `onNode` is told of every node of `after` that is read, all of those among them that `before` has not.
  *
  * @since 0.1.0
  * @category comparing
@@ -95,11 +101,12 @@ const inOneBatch = 1024
 export const differences = (
   before: Snapshot.Snapshot,
   after: Snapshot.Snapshot,
-  range?: KeyRange
+  range?: KeyRange,
+  onNode?: (node: TreeReader.TreeNode) => void
 ): Batches.Batches<Difference, TreeError> => {
   if (Bytes.equals(before.hash, after.hash)) return { next: Effect.succeed(undefined) }
   const a = side(before, range)
-  const b = side(after, range)
+  const b = side(after, range, onNode)
   let started = false
 
   /** Compares what is in memory; answers the reading to be done next, or nothing at the end of both trees. */

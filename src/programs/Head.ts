@@ -6,6 +6,8 @@
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import { contextEquals } from "../fs5/EntryEquality.ts"
+import type * as Snapshot from "../fs5/Snapshot.ts"
 import type * as TreeReader from "../fs5/TreeReader.ts"
 import * as Bytes from "../schema/Bytes.ts"
 import * as Derivation from "../schema/Derivation.ts"
@@ -14,7 +16,9 @@ import type { RegistryEntry } from "../schema/RegistryEntry.ts"
 import * as TransparentNode from "../schema/TransparentNode.ts"
 import * as Envelope from "../services/Envelope.ts"
 import * as VaultState from "../services/VaultState.ts"
-import type { Readable } from "./Vault.ts"
+import * as Vault from "./Vault.ts"
+
+type Readable = Vault.Readable
 
 /**
  * A published node cannot be used.
@@ -153,6 +157,13 @@ export const current = Effect.fn("Head.current")(function* (vault: Readable, flo
 export const newest = Effect.fn("Head.newest")(function* (vault: Readable, floor = 0n) {
   return (yield* current(vault, floor)).heads[0]
 })
+
+/** The node's tree, read with the keys that were published with it. @since 0.1.0 @category accessors */
+export const tree = (vault: Pick<Readable, "pipeline">, { node, root }: Published): Snapshot.Snapshot => {
+  const { pipeline } = vault
+  const isOwn = contextEquals(node.context, pipeline.context)
+  return Vault.snapshot({ pipeline: isOwn ? pipeline : pipeline.within(node.context) }, root)
+}
 
 /** Whether `hash` is the node or stands in its inline history. @since 0.1.0 @category guards */
 export const contains = (published: Published | undefined, hash: string): boolean =>

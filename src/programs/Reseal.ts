@@ -18,7 +18,13 @@ import * as Publish from "./Publish.ts"
 import * as Salvage from "./Salvage.ts"
 import * as Snapshots from "./Snapshots.ts"
 import * as Todos from "./Todos.ts"
-import type * as Vault from "./Vault.ts"
+import * as Vault from "./Vault.ts"
+
+/** @since 0.1.0 @category models */
+export interface Options {
+  /** Somebody took another's place, so that the number of recipients tells nothing: every snapshot is sealed anew. */
+  readonly isForOthers?: boolean
+}
 
 /** What was done. @since 0.1.0 @category models */
 export interface Result {
@@ -34,8 +40,8 @@ export interface Result {
  * Whether the sealed node is for everybody that the vault is sealed for now. An envelope does not say for whom it is, only
  * for how many: recipients are only ever added to a vault.
  */
-const isForAll = (vault: Vault.Vault, sealed: Uint8Array): boolean =>
-  AgeHeader.recipientCount(sealed) >= new Set(vault.recipients).size
+const isForAll = (recipients: ReadonlyArray<string>, sealed: Uint8Array): boolean =>
+  AgeHeader.recipientCount(sealed) >= new Set(recipients).size
 
 /** The history items with what was sealed anew in the place of what it was before. */
 const renamed = (history: ReadonlyArray<TransparentNode.HistoryEntry>, blobs: ReadonlyMap<string, Hash.Hash>) =>
@@ -48,13 +54,14 @@ const renamed = (history: ReadonlyArray<TransparentNode.HistoryEntry>, blobs: Re
 const resealOne = Effect.fnUntraced(function* (
   vault: Vault.Vault,
   { blob, id }: Snapshots.Info,
-  blobs: ReadonlyMap<string, Hash.Hash>
+  blobs: ReadonlyMap<string, Hash.Hash>,
+  { isForOthers, recipients }: { readonly isForOthers: boolean; readonly recipients: ReadonlyArray<string> }
 ) {
   const envelope = yield* Envelope.Envelope
-  if (isForAll(vault, yield* vault.blobs.get(blob))) return undefined
+  if (!isForOthers && isForAll(recipients, yield* vault.blobs.get(blob))) return undefined
   const { node } = yield* Head.read(vault, id, blob)
   const anew = TransparentNode.encode({ ...node, history: renamed(node.history, blobs) })
-  const sealed = yield* envelope.seal(vault.recipients, anew)
+  const sealed = yield* envelope.seal(recipients, anew)
   const hash = vault.primitives.blake3(sealed)
   yield* vault.blobs.put(hash, sealed)
   return hash
@@ -70,7 +77,8 @@ const resealOne = Effect.fnUntraced(function* (
  * @since 0.1.0
  * @category programs
  */
-export const reseal = Effect.fn("Reseal.reseal")(function* (vault: Vault.Vault) {
+export const reseal = Effect.fn("Reseal.reseal")(function* (vault: Vault.Vault, { isForOthers = false }: Options = {}) {
+  const recipients = yield* Vault.recipientsNow(vault)
   const blobs = new Map<string, Hash.Hash>()
   const looked = new Set<string>()
   const unreadable: Array<Hash.Hash> = []
@@ -79,7 +87,7 @@ export const reseal = Effect.fn("Reseal.reseal")(function* (vault: Vault.Vault) 
     const hex = Hash.toHex(info.id)
     if (looked.has(hex)) return
     const blob = yield* Effect.catchIf(
-      resealOne(vault, info, blobs),
+      resealOne(vault, info, blobs, { isForOthers, recipients }),
       (error) => error._tag === "HeadError" || (error._tag === "BlobStoreError" && Salvage.isDamage(error)),
       () => Effect.sync(() => void unreadable.push(info.id))
     )
@@ -123,11 +131,12 @@ export const reseal = Effect.fn("Reseal.reseal")(function* (vault: Vault.Vault) 
  */
 export const isNeeded = Effect.fn("Reseal.isNeeded")(function* (vault: Vault.Vault) {
   // what was ever published is sealed for this device
-  if (vault.recipients.length <= 1) return false
+  const recipients = yield* Vault.recipientsNow(vault)
+  if (recipients.length <= 1) return false
   const head = yield* Head.newest(vault)
   if (head === undefined) return false
   const before = TransparentNode.chronological(head.node.history).at(-1)
   for (const hash of [head.hash, ...(before === undefined ? [] : [before.hash])])
-    if (!isForAll(vault, yield* vault.blobs.get(hash))) return true
+    if (!isForAll(recipients, yield* vault.blobs.get(hash))) return true
   return false
 })

@@ -13,16 +13,31 @@ import * as TransparentNode from "../schema/TransparentNode.ts"
 import * as Envelope from "../services/Envelope.ts"
 import type * as Head from "./Head.ts"
 import * as Snapshots from "./Snapshots.ts"
-import type * as Vault from "./Vault.ts"
+import * as Vault from "./Vault.ts"
 
 /**
- * The time for the history key of a node that is superseded `now` (milliseconds): after everything in its own history, so
- * that a clock that was put back neither changes the order of snapshots nor pushes the newest out of the inline history.
+ * The time for the history keys of nodes that are superseded `now` (milliseconds): after everything in their histories, so
+ * that a clock that was put back, or another device's that is ahead, neither changes the order of snapshots nor pushes the
+ * newest out of the inline history.
  */
-const supersededAt = (node: TransparentNode.TransparentNode, now: number): number | bigint => {
-  const last = TransparentNode.chronological(node.history).at(-1)
-  const newest = last === undefined ? undefined : TransparentNode.parseHistoryKey(last.key)
-  return newest === undefined || newest < BigInt(now) * 1_000_000n ? now : newest + 1n
+const supersededAt = (history: Iterable<TransparentNode.HistoryEntry>, now: number): bigint => {
+  let time = BigInt(now) * 1_000_000n
+  for (const { key } of history) {
+    const other = TransparentNode.parseHistoryKey(key)
+    if (other !== undefined && other >= time) time = other + 1n
+  }
+  return time
+}
+
+/** How many entries more than others a history may have so that those that were superseded together stay together. */
+const mostTogether = 64
+
+/** The newest entries; those that were superseded together are kept or left out together, so that each leads to its past. */
+const newest = (history: ReadonlyArray<TransparentNode.HistoryEntry>) => {
+  let from = Math.max(0, history.length - Snapshots.inlineHistory)
+  const least = Math.max(0, from - mostTogether)
+  while (from > least && Snapshots.isTogether(history[from - 1]!, history[from]!)) from -= 1
+  return history.slice(from)
 }
 
 /** The history of a node that comes after `heads`, and what else they hold. */
@@ -41,12 +56,13 @@ const inherit = (heads: ReadonlyArray<Head.Published>, now: number) => {
   }
   // the oldest head first, so that the best one is the newest in the history too
   let all: ReadonlyArray<TransparentNode.HistoryEntry> = [...history.values()]
-  for (const { blob, hash, node } of [...heads].reverse()) {
-    all = TransparentNode.addHistory(all, supersededAt(node, now), hash)
+  const time = supersededAt(all, now)
+  for (const { blob, hash } of [...heads].reverse()) {
+    all = TransparentNode.addHistory(all, time, hash)
     if (blob !== undefined)
       all = all.map((item) => (Bytes.equals(item.hash, hash) ? TransparentNode.resealed(item, blob) : item))
   }
-  return { history: TransparentNode.chronological(all).slice(-Snapshots.inlineHistory), others: [...others] }
+  return { history: newest(TransparentNode.chronological(all)), others: [...others] }
 }
 
 /**
@@ -72,7 +88,7 @@ export const seal = Effect.fnUntraced(function* (
     ...(others.length === 0 ? {} : { others }),
     publishedAt: now
   })
-  const sealed = yield* envelope.seal(vault.recipients, TransparentNode.encode(node))
+  const sealed = yield* envelope.seal(yield* Vault.recipientsNow(vault), TransparentNode.encode(node))
   const hash = vault.primitives.blake3(sealed)
   yield* vault.blobs.sync
   yield* vault.blobs.put(hash, sealed)

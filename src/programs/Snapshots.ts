@@ -59,16 +59,26 @@ const firstReadable = Effect.fnUntraced(function* (
   return undefined
 })
 
+const timeOf = ({ key }: TransparentNode.HistoryEntry) => TransparentNode.parseHistoryKey(key)
+
 /**
- * Those of `entries`, oldest first, that one node superseded together: it merged them, and each leads to a past of its own.
- * They have one time, but for the nanoseconds that keep their keys apart.
+ * Whether one node superseded both, one after the other in time: it merged them, and each leads to a past of its own. They
+ * have one time, but for the nanoseconds that keep their keys apart.
+ *
+ * @since 0.1.0
+ * @category guards
  */
-const crossings = (entries: ReadonlyArray<TransparentNode.HistoryEntry>) => {
-  const times = entries.map(({ key }) => TransparentNode.parseHistoryKey(key))
-  const isClose = (a: bigint | undefined, b: bigint | undefined) =>
-    a !== undefined && b !== undefined && b - a < 1_000_000n
-  return entries.filter((_, at) => isClose(times[at - 1], times[at]) || isClose(times[at], times[at + 1]))
+export const isTogether = (earlier: TransparentNode.HistoryEntry, later: TransparentNode.HistoryEntry): boolean => {
+  const [a, b] = [timeOf(earlier), timeOf(later)]
+  return a !== undefined && b !== undefined && b - a < 1_000_000n
 }
+
+/** Those of `entries`, oldest first, that were merged. */
+const crossings = (entries: ReadonlyArray<TransparentNode.HistoryEntry>) =>
+  entries.filter((entry, at) => {
+    const [before, after] = [entries[at - 1], entries[at + 1]]
+    return (before !== undefined && isTogether(before, entry)) || (after !== undefined && isTogether(entry, after))
+  })
 
 /**
  * Every snapshot that `head` reaches, oldest first and itself last; beyond the inline history through the nodes it names.
@@ -80,36 +90,42 @@ const crossings = (entries: ReadonlyArray<TransparentNode.HistoryEntry>) => {
  * @category programs
  */
 export const all = Effect.fn("Snapshots.all")(function* (vault: Readable, head: Head.Published) {
-  // hashes that were met are never followed again, so that the walk ends whatever the nodes say
+  // what was followed is never followed again, so that the walk ends whatever the nodes say
   const seen = new Set([Hash.toHex(head.hash)])
-  const unseen = (node: TransparentNode.TransparentNode) =>
-    TransparentNode.chronological(node.history).filter((entry) => {
-      const hash = Hash.toHex(TransparentNode.idOf(entry))
-      return !seen.has(hash) && seen.add(hash)
-    })
+  const followed = new Set(seen)
+  const idOf = (entry: TransparentNode.HistoryEntry) => Hash.toHex(TransparentNode.idOf(entry))
+  const isUnseen = (entry: TransparentNode.HistoryEntry) => !seen.has(idOf(entry)) && seen.add(idOf(entry))
   // each snapshot but the last, with the time at which the next one took its place
   let chain: ReadonlyArray<TransparentNode.HistoryEntry> = []
+  let isCrossed = false
   let oldest: Head.Published | undefined = head
-  const followed = new Set<string>()
   const pending: Array<Head.Published> = [head]
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-    const older = unseen(next.node)
+    const inline = TransparentNode.chronological(next.node.history)
+    const older = inline.filter(isUnseen)
     chain = [...older, ...chain]
-    if (older.length === 0) continue
-    const before = yield* firstReadable(vault, older)
-    if (next === oldest) oldest = before
-    if (before !== undefined) pending.push(before)
+    const isFull = inline.length >= inlineHistory
+    const left = isFull ? inline : older
+    if (left[0] !== undefined && !followed.has(idOf(left[0]))) {
+      const before = yield* firstReadable(vault, left)
+      if (next === oldest) oldest = before
+      const hex = before === undefined ? undefined : Hash.toHex(before.hash)
+      if (before !== undefined && hex !== undefined && !followed.has(hex)) {
+        followed.add(hex)
+        pending.push(before)
+      }
+    }
     // no list that is not full has left anything out
-    if (next.node.history.length < inlineHistory) continue
-    for (const parent of crossings(older)) {
-      const id = Hash.toHex(TransparentNode.idOf(parent))
-      if (followed.has(id)) continue
-      followed.add(id)
+    if (!isFull) continue
+    for (const parent of crossings(inline)) {
+      if (followed.has(idOf(parent))) continue
+      followed.add(idOf(parent))
+      isCrossed = true
       const other = yield* firstReadable(vault, [parent])
       if (other !== undefined) pending.unshift(other)
     }
   }
-  if (followed.size > 0) chain = TransparentNode.chronological(chain)
+  if (isCrossed) chain = TransparentNode.chronological(chain)
   const first = chain[0]
   const isFirst = first !== undefined && oldest !== undefined && Bytes.equals(TransparentNode.idOf(first), oldest.hash)
   const begun = oldest !== undefined && isFirst ? TransparentNode.publishedAt(oldest.node) : undefined

@@ -73,6 +73,70 @@ export const Entry = Schema.Struct({
   modifiedAt: optional(Schema.String)
 })
 
+/** What another device published of a vault, as far as it can be read here. @since 0.1.0 @category models */
+export const Peer = Schema.Struct({
+  type: Schema.Literal("peer"),
+  vault: Schema.String,
+  name: Schema.String,
+  /** The key that it publishes under, in hex; this device's own for `isThis`. */
+  device: Schema.String,
+  isThis: optional(Schema.Boolean),
+  revision: optional(Schema.Number),
+  snapshot: optional(Schema.String),
+  publishedAt: optional(Schema.String),
+  problem: optional(Schema.String)
+})
+
+/** What a pull came to. @since 0.1.0 @category models */
+export const Pull = Schema.Struct({
+  type: Schema.Literal("pull"),
+  vault: Schema.String,
+  outcome: Schema.Literal("published", "unchanged", "dry-run"),
+  revision: optional(Schema.Number),
+  snapshot: optional(Schema.String),
+  /** The snapshots of other devices that are in the own history since. */
+  merged: Schema.Array(Schema.String),
+  /** Where versions stand beside their paths since. */
+  conflicts: Schema.Array(Schema.String),
+  /** Blobs that were brought into the vault's store, and their size in bytes. */
+  blobs: Schema.Number,
+  bytes: Schema.Number,
+  /** Blobs that no store can give back. */
+  missing: Schema.Number,
+  /** Heads that were merged without what both sides come from, which cannot be read: nothing was deleted. */
+  baseless: Schema.Number
+})
+
+/** A code for another device, which is a secret. @since 0.1.0 @category models */
+export const Invitation = Schema.Struct({
+  type: Schema.Literal("invitation"),
+  code: Schema.String,
+  store: Schema.String,
+  expiresAt: Schema.String
+})
+
+/** The words that both devices show. @since 0.1.0 @category models */
+export const Words = Schema.Struct({ type: Schema.Literal("words"), words: Schema.String })
+
+/** A device that was let in, by its name: the other one, or this one. @since 0.1.0 @category models */
+export const Joined = Schema.Struct({ type: Schema.Literal("joined"), device: Schema.String })
+
+/** A device of the person, or one that was removed and has the identity's key still. @since 0.1.0 @category models */
+export const ListedDevice = Schema.Struct({
+  type: Schema.Literal("listed-device"),
+  name: Schema.String,
+  /** The key that it publishes under, in hex. */
+  device: Schema.String,
+  state: Schema.Literal("this", "listed", "incomplete")
+})
+
+/** A device that was removed, with the vaults that have new keys since. @since 0.1.0 @category models */
+export const RemovedDevice = Schema.Struct({
+  type: Schema.Literal("removed-device"),
+  name: Schema.String,
+  vaults: Schema.Array(Schema.String)
+})
+
 /** A snapshot of a vault. @since 0.1.0 @category models */
 export const Snapshot = Schema.Struct({
   type: Schema.Literal("snapshot"),
@@ -228,6 +292,20 @@ export const Result = Schema.Struct({
   error: optional(Schema.Struct({ tag: Schema.String, message: Schema.String }))
 })
 
+/** What the words of a recovery phrase lead to. Times are ISO 8601. @since 0.1.0 @category models */
+export const Recovery = Schema.Struct({
+  type: Schema.Literal("recovery"),
+  did: Schema.String,
+  /** When the list of vaults was last published. */
+  publishedAt: optional(Schema.String),
+  /** The revision of the list of devices, and of that of vaults and stores. */
+  devicesRevision: Schema.Number,
+  vaultsRevision: Schema.Number,
+  devices: Schema.Array(Schema.String),
+  stores: Schema.Array(Schema.String),
+  vaults: Schema.Array(Schema.String)
+})
+
 /** Any line. @since 0.1.0 @category models */
 export const Line = Schema.Union(
   Problem,
@@ -236,6 +314,13 @@ export const Line = Schema.Union(
   SavedSource,
   Entry,
   Snapshot,
+  Peer,
+  Pull,
+  Invitation,
+  Words,
+  Joined,
+  ListedDevice,
+  RemovedDevice,
   Device,
   Summary,
   Automation,
@@ -248,6 +333,7 @@ export const Line = Schema.Union(
   StoreFitness,
   Daemon,
   Task,
+  Recovery,
   Result
 )
 
