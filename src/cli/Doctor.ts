@@ -153,7 +153,7 @@ const services = Layer.mergeAll(AutomationLive.approvals, AutomationLive.healthL
 
 /** What needs the layers; that they cannot be had is something to be told, too. */
 const within = Effect.gen(function* () {
-  return [...(yield* cryptography), ...(yield* Doctor.examine)]
+  return [...(yield* cryptography), ...(yield* Doctor.recovery), ...(yield* Doctor.examine)]
 }).pipe(
   Effect.provide(services),
   Effect.catchAll((error) => {

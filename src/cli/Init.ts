@@ -3,24 +3,27 @@
  *
  * @since 0.1.0
  */
+import { hostname } from "node:os"
+import * as Options from "@effect/cli/Options"
 import * as Prompt from "@effect/cli/Prompt"
+import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Redacted from "effect/Redacted"
+import * as IdentityUpkeep from "../programs/IdentityUpkeep.ts"
+import * as NewPhrase from "../programs/NewPhrase.ts"
 import * as Recovery from "../programs/Recovery.ts"
 import * as Keyring from "../services/Keyring.ts"
+import * as Argv from "./Argv.ts"
 import * as Console from "./Console.ts"
 import { exitCode } from "./ExitCode.ts"
 import * as Live from "./Live.ts"
+import * as RecoveryPage from "./RecoveryPage.ts"
+import type { Common } from "./Verb.ts"
 import * as Verb from "./Verb.ts"
-
-/** A question has to be answered, and there is nobody to ask. @since 0.1.0 @category errors */
-export class InputNeeded extends Data.TaggedError("InputNeeded")<{ readonly what: string }> {
-  override get message() {
-    return this.what
-  }
-}
+import * as Words from "./Words.ts"
 
 /**
  * No phrase was taken into use.
@@ -41,7 +44,7 @@ export class GaveUp extends Data.TaggedError("GaveUp")<{
   }
 }
 
-const asked = 2
+const asked = 3
 
 /** Shows the words and has some of them typed back. */
 const rehearse = Effect.fnUntraced(function* (phrase: Redacted.Redacted<string>) {
@@ -68,38 +71,118 @@ const rehearse = Effect.fnUntraced(function* (phrase: Redacted.Redacted<string>)
   }
 })
 
+/** Left in the middle of a question. */
+const left = () => Effect.fail(new GaveUp({ reason: "Left", problem: "left before the end; nothing was kept" }))
+
+const overtaken = new GaveUp({
+  reason: "Overtaken",
+  problem: "another run made a recovery phrase meanwhile: that one counts, the words above are void"
+})
+
+/** The words of a phrase that an earlier version made, which kept their public half alone. */
+const askAgain = Effect.fnUntraced(function* (known: Keyring.RecoveryRecipient, common: Common) {
+  yield* Console.note(
+    common,
+    "This device has a recovery phrase of an earlier version. With its words once more, they will bring back everything from any store."
+  )
+  const words = yield* Words.read(common, "The twelve words, in order:")
+  yield* Words.check(words)
+  const keys = yield* Recovery.keysOf(words)
+  if (keys.recovery.did === known.did) return words
+  return yield* new GaveUp({
+    reason: "WrongWord",
+    problem: "those are other words than this device's; nothing was changed"
+  })
+})
+
+const report = Effect.fnUntraced(function* (problems: ReadonlyArray<string>, done: string, common: Common) {
+  for (const problem of problems) yield* Console.complain(`${problem} (the next backup tries again)`)
+  yield* Console.note(common, done)
+  return exitCode.done
+})
+
+/** Writes the page with the words and where the vaults are, if one is wanted. */
+const writePage = Effect.fnUntraced(function* (
+  file: string | undefined,
+  words: Redacted.Redacted<string>,
+  keys: Keyring.IdentityKeys,
+  common: Common
+) {
+  if (file === undefined) return
+  const { stores } = yield* IdentityUpkeep.holdings()
+  yield* RecoveryPage.write(file, {
+    words,
+    did: keys.recovery.did,
+    stores: stores.map(([name, json]) => [name, RecoveryPage.addressOf(json)] as const),
+    madeAt: yield* Clock.currentTimeMillis
+  })
+  yield* Console.note(common, `${file}: print it, put the paper away, and delete the file.`)
+})
+
+const make = Effect.fnUntraced(function* (common: Common, page: string | undefined) {
+  const keyring = yield* Keyring.Keyring
+  const known = yield* keyring.recovery
+  const words = known === undefined ? (yield* Recovery.draw()).phrase : yield* askAgain(known, common)
+  if (known === undefined) yield* rehearse(words)
+  const keys = yield* Recovery.found(words)
+  const problems = yield* Recovery.establish(keys, hostname())
+  if (problems === undefined) return yield* overtaken
+  yield* writePage(page, words, keys, common)
+  return yield* report(problems, "Done: your vaults can be opened with these words.", common)
+})
+
+/** Another phrase in the place of the one there is. */
+const change = Effect.fnUntraced(function* (common: Common, page: string | undefined) {
+  const keyring = yield* Keyring.Keyring
+  if ((yield* keyring.nextIdentity) === undefined) {
+    const { phrase } = yield* Recovery.draw()
+    yield* rehearse(phrase)
+    const keys = yield* Recovery.found(phrase)
+    yield* NewPhrase.begin(keys)
+    yield* writePage(page, phrase, keys, common)
+  } else yield* Console.note(common, "A change of the phrase was begun before; it goes on with the words shown then.")
+  yield* NewPhrase.proceed()
+  const problems = yield* Recovery.complete(hostname())
+  return yield* report(
+    problems,
+    "Done: the new words count. The old ones open what was published under them, where somebody kept a copy of it, and nothing else.",
+    common
+  )
+})
+
 /** @since 0.1.0 @category verbs */
 export const verb = Verb.make({
   name: "init",
   description: "Make this device's keys and the recovery phrase, and show the phrase once",
-  config: {},
-  handler: (_, common) =>
+  config: {
+    newPhrase: Options.boolean("new-phrase").pipe(
+      Options.withDescription("another phrase in the place of the one there is, for all devices")
+    ),
+    page: Options.text("page").pipe(
+      Options.withDescription("write the words and the stores' addresses to this HTML file, to be printed"),
+      Options.optional
+    )
+  },
+  handler: ({ newPhrase, page: asked }, common) =>
     Effect.gen(function* () {
       const keyring = yield* Keyring.Keyring
-      if (process.stdin.isTTY !== true || process.stdout.isTTY !== true || common.noInput)
-        return yield* new InputNeeded({
+      if (!Words.isInteractive(common))
+        return yield* new Words.InputNeeded({
           what: "init shows the recovery phrase and asks for words of it, so it needs a terminal; nothing was made"
         })
+      const page = Option.getOrUndefined(asked)
+      if (page !== undefined) yield* RecoveryPage.refuseTaken(page)
       yield* keyring.ensureDevice
-      if ((yield* keyring.recovery) !== undefined) {
-        // an earlier run may have ended before every vault was sealed for the phrase
-        yield* Recovery.sealAll()
-        yield* Console.note(common, "This device has a recovery phrase already; its vaults are sealed for it.")
-        return exitCode.done
-      }
-      const drawn = yield* Recovery.draw()
-      yield* rehearse(drawn.phrase).pipe(
-        Effect.catchTag("QuitException", () =>
-          Effect.fail(new GaveUp({ reason: "Left", problem: "left before the end; nothing was kept" }))
-        )
-      )
-      const kept = yield* Recovery.adopt(drawn.recipient)
-      if (!kept)
-        return yield* new GaveUp({
-          reason: "Overtaken",
-          problem: "another run made a recovery phrase meanwhile: that one counts, the words above are void"
+      if ((yield* keyring.identity) === undefined)
+        return yield* Effect.catchTag(make(common, page), "QuitException", left)
+      if (newPhrase) return yield* Effect.catchTag(change(common, page), "QuitException", left)
+      if (page !== undefined)
+        return yield* new Argv.Usage({
+          problem:
+            "the words are not kept anywhere, so there is nothing to print: `cairn recover --page FILE` takes them from you"
         })
-      yield* Console.note(common, "Done: your vaults can be opened with these words.")
-      return exitCode.done
+      // an earlier run may have ended before everything was published and sealed for the phrase
+      const problems = yield* Recovery.complete(hostname())
+      return yield* report(problems, "This device has a recovery phrase already; its vaults are sealed for it.", common)
     }).pipe(Effect.provide(Live.layer))
 })

@@ -7,6 +7,8 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Head from "../programs/Head.ts"
+import * as IdentityCopies from "../programs/IdentityCopies.ts"
+import * as IdentitySealing from "../programs/IdentitySealing.ts"
 import * as Vault from "../programs/Vault.ts"
 import * as Bytes from "../schema/Bytes.ts"
 import * as Hash from "../schema/Hash.ts"
@@ -15,6 +17,7 @@ import * as TransparentNode from "../schema/TransparentNode.ts"
 import * as Approvals from "../services/Approvals.ts"
 import * as Crypto from "../services/Crypto.ts"
 import * as HealthLog from "../services/HealthLog.ts"
+import * as IdentityState from "../services/IdentityState.ts"
 import * as Keyring from "../services/Keyring.ts"
 import * as LocalTree from "../services/LocalTree.ts"
 import * as Staging from "../services/Staging.ts"
@@ -69,6 +72,27 @@ const device = Effect.fnUntraced(function* (voice: Console.Voice) {
   )
 })
 
+/** What is left to do for the person that this device belongs to. */
+const identity = Effect.fnUntraced(function* (voice: Console.Voice) {
+  const keyring = yield* Keyring.Keyring
+  const keys = yield* keyring.identity
+  if (keys === undefined) return
+  const left: Array<string> = []
+  if ((yield* keyring.nextIdentity) !== undefined) left.push("the new recovery phrase is not in force yet")
+  const behind = yield* IdentityCopies.behind()
+  if (behind.length > 0) left.push(`the list of devices and vaults in ${behind.join(", ")}`)
+  for (const { places } of yield* (yield* IdentityState.IdentityState).retired)
+    left.push(`the end of the former phrase in every store${places.length === 0 ? "" : ` but ${places.join(", ")}`}`)
+  const unsealed = yield* IdentitySealing.behind([keys.recovery.recipient])
+  if (unsealed.length > 0) left.push(`earlier snapshots of ${unsealed.join(", ")} for the phrase`)
+  if (left.length === 0) return
+  yield* Console.emit(
+    voice,
+    { type: "check", name: "recovery", status: "warning", detail: left.join("; ") },
+    `still to be done   ${left.join("; ")} (the next backup tries again)`
+  )
+})
+
 const time = (millis: number | undefined) =>
   millis === undefined ? {} : { publishedAt: new Date(millis).toISOString() }
 
@@ -80,7 +104,9 @@ const describeTodo = (todo: VaultState.Todo): string =>
     ? `the copy of a published node in ${todo.store}`
     : todo._tag === "Copy"
       ? `a whole copy of the vault in ${todo.store}`
-      : "the recovery entry"
+      : todo._tag === "Head"
+        ? `the head of revision ${todo.revision} in ${todo.store}`
+        : "the recovery entry"
 
 const vaultStatus = Effect.fnUntraced(function* (voice: Console.Voice, name: string) {
   const state = yield* VaultState.VaultState
@@ -181,6 +207,7 @@ export const verb = Verb.make({
     Effect.gen(function* () {
       const state = yield* VaultState.VaultState
       yield* device(common)
+      yield* identity(common)
       let code: number = exitCode.done
       for (const [name, peer] of yield* state.peers)
         yield* Console.emit(

@@ -1,16 +1,22 @@
 /**
  * Keys as small objects of a private store: `device_keyset.cbor` (docs/format/core.md §11.4), `identity.txt` (an age
- * identity file) and `recovery.json` (the public half of the recovery phrase). Each is created once and never replaced.
+ * identity file), `person.json` (warm seed, cold pointer and the public half of the recovery phrase, in one file so that
+ * they always belong together) and `person.next.json` (those of a phrase that is not in force yet). `recovery.json`, the
+ * public half alone, is what a device has whose phrase was made by an earlier version.
  *
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Bytes from "../schema/Bytes.ts"
+import * as ColdPointer from "../schema/ColdPointer.ts"
 import * as DeviceKeyset from "../schema/DeviceKeyset.ts"
+import * as Did from "../schema/Did.ts"
 import * as PublicKey from "../schema/PublicKey.ts"
+import * as RegistryEntry from "../schema/RegistryEntry.ts"
 import * as Crypto from "../services/Crypto.ts"
 import * as Envelope from "../services/Envelope.ts"
 import * as Keyring from "../services/Keyring.ts"
@@ -20,7 +26,16 @@ const keysetFile = "device_keyset.cbor"
 const identityFile = "identity.txt"
 const recoveryFile = "recovery.json"
 
+const personFile = "person.json"
+const nextPersonFile = "person.next.json"
+
 const recoveryCodec = Schema.parseJson(Keyring.RecoveryRecipient, { space: 2 })
+
+const Hex = Schema.String.pipe(Schema.pattern(/^([0-9a-f]{2})+$/))
+const personCodec = Schema.parseJson(
+  Schema.Struct({ warm_seed: Hex, cold_pointer: Hex, recipient: Schema.String, did: Schema.String }),
+  { space: 2 }
+)
 
 const failed = (file: string) => (error: ObjectStore.ObjectStoreError) =>
   new Keyring.KeyringError({ reason: "Unavailable", file, detail: error.detail })
@@ -56,6 +71,8 @@ export const make = Effect.fnUntraced(function* (objects: ObjectStore.Service) {
     const keys: Keyring.DeviceKeys = {
       publicKey: PublicKey.unsafeFromBytes(crypto.primitives.ed25519PublicKey(keyset.sign)),
       signingSeed: Redacted.make(keyset.sign),
+      aclKey: PublicKey.unsafeFromBytes(crypto.primitives.ed25519PublicKey(keyset.acl)),
+      irohKey: PublicKey.unsafeFromBytes(crypto.primitives.ed25519PublicKey(keyset.iroh)),
       identity,
       recipient: yield* Effect.mapError(
         envelope.recipientOf(identity),
@@ -92,22 +109,73 @@ export const make = Effect.fnUntraced(function* (objects: ObjectStore.Service) {
     return yield* device
   })
 
+  /** The keys of a file, if they belong together: the pointer is signed by the DID's key and names the warm one. */
+  const personOf = (text: typeof personCodec.Type) =>
+    Either.gen(function* () {
+      const { primitives } = crypto
+      const seed = yield* Bytes.fromHex(text.warm_seed, 32)
+      const warm = PublicKey.unsafeFromBytes(primitives.ed25519PublicKey(seed))
+      const pointer = yield* RegistryEntry.fromBytes(primitives, yield* Bytes.fromHex(text.cold_pointer))
+      const named = yield* ColdPointer.fromEntry(primitives, yield* Did.fromText(text.did), pointer)
+      const keys: Keyring.IdentityKeys = {
+        warm,
+        warmSeed: Redacted.make(seed),
+        pointer,
+        recovery: new Keyring.RecoveryRecipient({ recipient: text.recipient, did: text.did })
+      }
+      return Bytes.equals(named.warm, warm) ? keys : undefined
+    })
+
+  const person = Effect.fnUntraced(function* (file: string) {
+    const bytes = yield* read(file)
+    if (bytes === undefined) return undefined
+    const problem = damaged(file, "it holds no keys of an identity that belong together")
+    const text = yield* Effect.mapError(Schema.decodeUnknown(personCodec)(Bytes.toUtf8(bytes)), problem)
+    const keys = yield* Effect.mapError(personOf(text), problem)
+    return keys ?? (yield* problem())
+  })
+
+  const personBytes = ({ pointer, recovery, warmSeed }: Keyring.IdentityKeys) => {
+    const text = Schema.encodeSync(personCodec)({
+      warm_seed: Bytes.toHex(Redacted.value(warmSeed)),
+      cold_pointer: Bytes.toHex(RegistryEntry.toBytes(pointer)),
+      recipient: recovery.recipient,
+      did: recovery.did
+    })
+    return Bytes.fromUtf8(`${text}\n`)
+  }
+
+  const write = (file: string, bytes: Uint8Array) =>
+    objects.put(file, bytes).pipe(Effect.zipRight(objects.sync), Effect.mapError(failed(file)))
+
+  const identity = person(personFile)
+
+  const recovery = Effect.gen(function* () {
+    const keys = yield* identity
+    if (keys !== undefined) return keys.recovery
+    const bytes = yield* read(recoveryFile)
+    if (bytes === undefined) return undefined
+    return yield* Effect.mapError(
+      Schema.decodeUnknown(recoveryCodec)(Bytes.toUtf8(bytes)),
+      damaged(recoveryFile, "it does not name a recovery phrase's public half")
+    )
+  })
+
   return {
     device,
     ensureDevice,
-    recovery: Effect.flatMap(read(recoveryFile), (bytes) =>
-      bytes === undefined
-        ? Effect.succeed(undefined)
-        : Effect.mapError(
-            Schema.decodeUnknown(recoveryCodec)(Bytes.toUtf8(bytes)),
-            damaged(recoveryFile, "it does not name a recovery phrase's public half")
-          )
-    ),
-    createRecovery: (recovery) =>
-      Effect.mapError(
-        objects.create(recoveryFile, Bytes.fromUtf8(`${Schema.encodeSync(recoveryCodec)(recovery)}\n`)),
-        failed(recoveryFile)
-      )
+    recovery,
+    createRecovery: Effect.fnUntraced(function* (recipient) {
+      if ((yield* recovery) !== undefined) return false
+      const bytes = Bytes.fromUtf8(`${Schema.encodeSync(recoveryCodec)(recipient)}\n`)
+      return yield* Effect.mapError(objects.create(recoveryFile, bytes), failed(recoveryFile))
+    }),
+    identity,
+    createIdentity: (keys) => Effect.mapError(objects.create(personFile, personBytes(keys)), failed(personFile)),
+    replaceIdentity: (keys) => write(personFile, personBytes(keys)),
+    nextIdentity: person(nextPersonFile),
+    saveNextIdentity: (keys) => write(nextPersonFile, personBytes(keys)),
+    removeNextIdentity: Effect.mapError(objects.remove(nextPersonFile), failed(nextPersonFile))
   } satisfies Keyring.Service
 })
 

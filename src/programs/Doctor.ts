@@ -12,11 +12,13 @@ import * as LocalPath from "../schema/LocalPath.ts"
 import * as TransparentNode from "../schema/TransparentNode.ts"
 import * as Approvals from "../services/Approvals.ts"
 import * as HealthLog from "../services/HealthLog.ts"
+import * as IdentityState from "../services/IdentityState.ts"
 import * as Keyring from "../services/Keyring.ts"
 import * as LocalTree from "../services/LocalTree.ts"
 import * as Staging from "../services/Staging.ts"
 import * as VaultState from "../services/VaultState.ts"
 import * as Head from "./Head.ts"
+import * as IdentityCopies from "./IdentityCopies.ts"
 import * as Vault from "./Vault.ts"
 
 /** One thing that was looked at. @since 0.1.0 @category models */
@@ -75,6 +77,52 @@ const keys = Effect.flatMap(Keyring.Keyring, ({ device, recovery }) =>
         : good("recovery phrase", "there is one")
     ]
   })
+)
+
+/** A recovery that was not tried out for longer than that is named, in days. */
+const rehearsedWithin = 180
+
+/** Whether the words would bring everything back, as far as this device knows without asking for them. @since 0.1.0 @category programs */
+export const recovery = Effect.gen(function* () {
+  const keyring = yield* Keyring.Keyring
+  const state = yield* IdentityState.IdentityState
+  const now = yield* Clock.currentTimeMillis
+  const name = "recovery"
+  const phrase = yield* keyring.recovery
+  if (phrase === undefined) return []
+  if ((yield* keyring.identity) === undefined)
+    return [
+      warning(
+        name,
+        "the phrase is of an earlier version, and brings nothing back from a store alone",
+        "`cairn init` completes it with its words"
+      )
+    ]
+  const checks: Array<Check> = []
+  if ((yield* keyring.nextIdentity) !== undefined)
+    checks.push(
+      warning(name, "a change of the phrase has begun and not ended: the old words still count", "`cairn init`")
+    )
+  const behind = yield* IdentityCopies.behind()
+  if (behind.length > 0)
+    checks.push(
+      warning(
+        name,
+        `not every store is known to have the newest list of devices and vaults: ${behind.join(", ")}`,
+        "the next backup brings it there"
+      )
+    )
+  const last = yield* state.rehearsal
+  const days = last === undefined || last.did !== phrase.did ? undefined : Math.floor((now - last.at) / day)
+  if (days === undefined)
+    checks.push(warning(name, "it was never tried out with these words", "`cairn recover --rehearse`"))
+  else if (days > rehearsedWithin)
+    checks.push(warning(name, `it was last tried out ${days} days ago`, "`cairn recover --rehearse`"))
+  else checks.push(good(name, days === 0 ? "it was tried out today" : `it was tried out ${plural(days, "day")} ago`))
+  return checks
+}).pipe(
+  Effect.catchAll((error) => Effect.succeed([failed("recovery", error.message, "remove the damaged record")])),
+  Effect.map((checks): ReadonlyArray<Check> => checks)
 )
 
 /** Whether the clock can be right, after all that is remembered. @since 0.1.0 @category programs */

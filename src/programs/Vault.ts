@@ -20,6 +20,7 @@ import * as TraversalContext from "../schema/TraversalContext.ts"
 import type { VaultId } from "../schema/VaultId.ts"
 import * as BlobStore from "../services/BlobStore.ts"
 import * as Crypto from "../services/Crypto.ts"
+import * as DeviceList from "../services/DeviceList.ts"
 import * as Envelope from "../services/Envelope.ts"
 import * as Keyring from "../services/Keyring.ts"
 import * as Registry from "../services/Registry.ts"
@@ -71,6 +72,8 @@ export interface Readable {
   readonly blobs: BlobStore.Service
   readonly registry: Registry.Service
   readonly primitives: Primitives
+  /** The registries of the places that keep it, called as their stores are: each has a copy of the head. */
+  readonly registries?: ReadonlyArray<Registry.Service>
   /** Reads its trees, over one shared node cache. */
   readonly pipeline: Pipeline.Pipeline
 }
@@ -82,8 +85,10 @@ export interface Vault extends Readable {
   /** The secret that names it; never used to encrypt. */
   readonly recoverySecret: Redacted.Redacted<Uint8Array>
   readonly device: Keyring.DeviceKeys
-  /** Whom a published node is sealed for. */
+  /** Whom a published node is sealed for where no list of devices says more (`recipientsNow`). */
   readonly recipients: ReadonlyArray<string>
+  /** Whom it is sealed for by the newest signed list of devices; absent where there is nobody to ask. */
+  readonly newestRecipients?: Effect.Effect<ReadonlyArray<string>, DeviceList.DeviceListError>
   /** Further stores that get a copy of each published node, and nothing else (docs/format/node.md §1.6). */
   readonly metaTargets: ReadonlyArray<BlobStore.Service>
   /** Stores behind `blobs` that each hold all of the vault; what one lacks is copied to it. */
@@ -119,6 +124,9 @@ const fromKeys = Effect.fnUntraced(function* (name: string, device: Keyring.Devi
     return yield* locked("Damaged", "it has no recovery secret, so it has no name to publish under")
   const recovery = yield* keyring.recovery
   const id = Derivation.vaultId(primitives, Redacted.value(secret))
+  const list = yield* DeviceList.DeviceList
+  const withOwn = (others: ReadonlyArray<string>) => [...new Set([device.recipient, ...others, ...settings.recipients])]
+  const recipients = withOwn(recovery === undefined ? [] : [recovery.recipient])
   const vault: Vault = {
     name,
     id,
@@ -126,19 +134,33 @@ const fromKeys = Effect.fnUntraced(function* (name: string, device: Keyring.Devi
     recoverySecret: secret,
     device,
     streamKey: { _tag: "Vault", publicKey: device.publicKey, vaultId: id },
-    recipients: [
-      ...new Set([device.recipient, ...(recovery === undefined ? [] : [recovery.recipient]), ...settings.recipients])
-    ],
+    recipients,
+    newestRecipients: Effect.map(list.recipients, (listed) => (listed === undefined ? recipients : withOwn(listed))),
     identities,
     blobs,
     metaTargets: settings.metaTargets,
     stores: settings.stores,
     registry,
+    // this device's own disk is a place to recover from once there are words to do it with
+    registries: [
+      ...(settings.registries ?? []),
+      ...(recovery === undefined || settings.ownRegistry === undefined ? [] : [settings.ownRegistry])
+    ],
     primitives,
     pipeline: Pipeline.make({ primitives, blobs, context, cache: NodeCache.make() })
   }
   return vault
 })
+
+/**
+ * Whom a node that is published now is sealed for: this device, the phrase, configured recipients, and every device of the
+ * newest signed list. Fails where that list cannot be had, so that nothing is sealed for a device that was removed.
+ *
+ * @since 0.1.0
+ * @category programs
+ */
+export const recipientsNow = (vault: Vault): Effect.Effect<ReadonlyArray<string>, DeviceList.DeviceListError> =>
+  vault.newestRecipients ?? Effect.succeed(vault.recipients)
 
 /** Refuses the name of an attached vault. @since 0.1.0 @category programs */
 export const refuseAttached = Effect.fnUntraced(function* (name: string) {

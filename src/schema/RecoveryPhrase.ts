@@ -7,6 +7,7 @@ import { entropyToMnemonic, mnemonicToEntropy, mnemonicToSeedSync } from "@scure
 import { wordlist } from "@scure/bip39/wordlists/english.js"
 import * as Either from "effect/Either"
 import { FormatError } from "./FormatError.ts"
+import * as Spelling from "./Spelling.ts"
 
 /** Bytes of entropy behind a phrase. @since 0.1.0 @category constants */
 export const entropyLength = 16
@@ -61,3 +62,57 @@ export const toEntropy = (phrase: string): Either.Either<Uint8Array, FormatError
  */
 export const toLegacySeed = (phrase: string): Either.Either<Uint8Array, FormatError> =>
   Either.map(toEntropy(phrase), () => mnemonicToSeedSync(split(phrase).join(" ")))
+
+/** A word that is not in the list, and those of the list that are nearest to it. @since 0.1.0 @category models */
+export interface UnknownWord {
+  /** From 1. */
+  readonly place: number
+  readonly word: string
+  readonly nearest: ReadonlyArray<string>
+}
+
+/** The listed words nearest to `word`, the nearest first: at most `count`. @since 0.1.0 @category combinators */
+export const nearest = (word: string, count = 3): ReadonlyArray<string> =>
+  wordlist
+    .map((candidate) => ({ candidate, away: Spelling.distance(word, candidate) }))
+    .filter(({ away }) => away <= Math.max(1, Math.floor(word.length / 2)))
+    .sort((a, b) => a.away - b.away)
+    .slice(0, count)
+    .map(({ candidate }) => candidate)
+
+/** The words that are not in the list. They are shown to who typed them, and to nobody else. @since 0.1.0 @category conversions */
+export const unknownWords = (phrase: string): ReadonlyArray<UnknownWord> =>
+  split(phrase).flatMap((word, index) => (words.has(word) ? [] : [{ place: index + 1, word, nearest: nearest(word) }]))
+
+/** Whether it is twelve listed words whose checksum does not fit. @since 0.1.0 @category predicates */
+export const isMisremembered = (phrase: string): boolean => {
+  const given = split(phrase)
+  return given.length === wordCount && given.every((word) => words.has(word)) && Either.isLeft(toEntropy(phrase))
+}
+
+const fits = (given: ReadonlyArray<string>): boolean => Either.isRight(toEntropy(given.join(" ")))
+
+/**
+ * Phrases whose checksum fits and that differ from twelve listed words by two neighbours that were swapped, or by one word;
+ * words that look alike come first.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const corrections = function* (phrase: string): Generator<string> {
+  const given = split(phrase)
+  if (given.length !== wordCount) return
+  for (let at = 0; at + 1 < given.length; at++) {
+    const swapped = [...given]
+    swapped.splice(at, 2, given[at + 1]!, given[at]!)
+    if (fits(swapped)) yield swapped.join(" ")
+  }
+  const near = given.map((word) => new Set(nearest(word, 24)))
+  for (const isNear of [true, false])
+    for (const [at, word] of given.entries())
+      for (const other of wordlist) {
+        if (other === word || near[at]!.has(other) !== isNear) continue
+        const replaced = given.with(at, other)
+        if (fits(replaced)) yield replaced.join(" ")
+      }
+}

@@ -4,8 +4,8 @@
  * @since 0.1.0
  */
 
-/** How many letters are wrong, missing, too many, or swapped with the next one. */
-const distance = (a: string, b: string): number => {
+/** How many letters are wrong, missing, too many, or swapped with the next one. @since 0.1.0 @category comparing */
+export const distance = (a: string, b: string): number => {
   let before: ReadonlyArray<number> = []
   let row: ReadonlyArray<number> = Array.from({ length: b.length + 1 }, (_, index) => index)
   for (let i = 1; i <= a.length; i++) {

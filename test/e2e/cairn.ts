@@ -48,6 +48,8 @@ export interface RunOptions {
   readonly cwd?: string
   readonly env?: Readonly<Record<string, string | undefined>>
   readonly uid?: number
+  /** What it reads from standard input. */
+  readonly input?: string
   /** In place of node and the binary. */
   readonly command?: ReadonlyArray<string>
 }
@@ -65,13 +67,14 @@ export const start = (home: string | undefined, words: ReadonlyArray<string>, op
   const child = spawn(program, [...before, ...words], {
     cwd: options.cwd ?? tmpdir(),
     env: environment(home, options.env),
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: [options.input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
     ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid })
   })
+  child.stdin?.end(options.input)
   const out: Array<Buffer> = []
   const err: Array<Buffer> = []
-  child.stdout.on("data", (chunk: Buffer) => out.push(chunk))
-  child.stderr.on("data", (chunk: Buffer) => err.push(chunk))
+  child.stdout?.on("data", (chunk: Buffer) => out.push(chunk))
+  child.stderr?.on("data", (chunk: Buffer) => err.push(chunk))
   const ended = new Promise<Ended>((resolve, reject) => {
     child.on("error", reject)
     child.on("close", (code, signal) => {

@@ -70,12 +70,20 @@ export const device: Keyring.DeviceKeys = {
   publicKey: PublicKey.unsafeFromBytes(publicKeyOf(signingSeed)),
   signingSeed: Redacted.make(signingSeed),
   identity: Redacted.make("anybody"),
-  recipient: "everybody"
+  recipient: "everybody",
+  aclKey: PublicKey.unsafeFromBytes(publicKeyOf(signingSeed)),
+  irohKey: PublicKey.unsafeFromBytes(publicKeyOf(signingSeed))
 }
 
 export const keyring = Keyring.Keyring.of({
   device: Effect.succeed(device),
   ensureDevice: Effect.succeed(device),
   recovery: Effect.succeed(undefined),
-  createRecovery: () => Effect.succeed(false)
+  createRecovery: () => Effect.succeed(false),
+  identity: Effect.succeed(undefined),
+  createIdentity: () => Effect.succeed(false),
+  replaceIdentity: () => Effect.void,
+  nextIdentity: Effect.succeed(undefined),
+  saveNextIdentity: () => Effect.void,
+  removeNextIdentity: Effect.void
 })
