@@ -11,10 +11,14 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
+import * as Head from "../programs/Head.ts"
+import * as Identity from "../programs/Identity.ts"
+import * as IdentityChanges from "../programs/IdentityChanges.ts"
 import * as Repair from "../programs/Repair.ts"
 import * as Vault from "../programs/Vault.ts"
 import * as Hash from "../schema/Hash.ts"
 import * as PublicKey from "../schema/PublicKey.ts"
+import * as TransparentNode from "../schema/TransparentNode.ts"
 import * as VaultId from "../schema/VaultId.ts"
 import * as VaultRef from "../schema/VaultRef.ts"
 import * as VaultSettings from "../services/VaultSettings.ts"
@@ -121,6 +125,56 @@ const add = Effect.fnUntraced(function* (
 // a chunk of this very program that cannot be loaded is a broken installation
 const loadTables = Effect.promise(() => import("./ConfigTables.ts"))
 
+/** A device of the vault with what it published last. */
+const tellDevice = (
+  voice: Console.Voice,
+  device: { readonly vault: string; readonly name: string; readonly device: string; readonly isThis: boolean },
+  head: Head.Head | undefined,
+  problem?: string
+) => {
+  const publishedAt = head === undefined ? undefined : TransparentNode.publishedAt(head.node)
+  const what =
+    problem ??
+    (head === undefined
+      ? "nothing published yet"
+      : `snapshot ${Hash.toShort(head.hash)}, revision ${head.entry.revision}${publishedAt === undefined ? "" : `, ${Console.localTime(publishedAt)}`}`)
+  return Console.emit(
+    voice,
+    {
+      type: "peer",
+      vault: device.vault,
+      name: device.name,
+      device: device.device,
+      ...(device.isThis ? { isThis: true } : {}),
+      ...(head === undefined ? {} : { revision: Number(head.entry.revision), snapshot: Hash.toHex(head.hash) }),
+      ...(publishedAt === undefined ? {} : { publishedAt: new Date(publishedAt).toISOString() }),
+      ...(problem === undefined ? {} : { problem })
+    },
+    `# ${device.isThis ? "this device" : "device"} ${device.name} (${device.device.slice(0, 10)}): ${what}`
+  )
+}
+
+/** The devices that publish the vault, this one first. */
+const showDevices = Effect.fnUntraced(function* (name: string, voice: Console.Voice) {
+  const vault = yield* Vault.open(name)
+  const own = PublicKey.toHex(vault.device.publicKey)
+  const identity = yield* Effect.either(Identity.read({ isOffline: true }))
+  const label = Either.isRight(identity) && identity.right !== undefined ? identity.right : undefined
+  const called = label === undefined ? undefined : IdentityChanges.labelFor(label, vault.device.publicKey)
+  const here = { vault: name, name: called ?? "(not listed)", device: own, isThis: true }
+  const head = yield* Effect.either(Head.newest(vault))
+  yield* Either.isRight(head)
+    ? tellDevice(voice, here, head.right)
+    : tellDevice(voice, here, undefined, head.left.message)
+  for (const other of yield* Peers.others(vault)) {
+    const device = { vault: name, name: other.name, device: other.device, isThis: false }
+    const loaded = yield* Effect.either(Effect.scoped(other.load))
+    yield* Either.isRight(loaded)
+      ? tellDevice(voice, device, loaded.right.head)
+      : tellDevice(voice, device, undefined, loaded.left.message)
+  }
+})
+
 const show = Effect.fnUntraced(function* (name: string, voice: Console.Voice) {
   const state = yield* VaultState.VaultState
   const peer = yield* state.peer(name)
@@ -135,6 +189,7 @@ const show = Effect.fnUntraced(function* (name: string, voice: Console.Voice) {
   if (!known.includes(name)) return yield* new Vault.NoSuchVault({ vault: name, known })
   const tables = yield* loadTables
   yield* tables.showVault(name, voice)
+  if ((yield* state.keys(name)) !== undefined) yield* showDevices(name, voice)
 })
 
 const repair = Effect.fnUntraced(function* (name: string, dryRun: boolean, voice: Console.Voice) {

@@ -1,0 +1,108 @@
+/**
+ * `cairn device list|remove NAME`
+ *
+ * @since 0.1.0
+ */
+import * as Args from "@effect/cli/Args"
+import * as Prompt from "@effect/cli/Prompt"
+import * as Effect from "effect/Effect"
+import * as Devices from "../programs/Devices.ts"
+import * as Identity from "../programs/Identity.ts"
+import * as Joining from "../programs/Joining.ts"
+import * as Bytes from "../schema/Bytes.ts"
+import * as Keyring from "../services/Keyring.ts"
+import * as Argv from "./Argv.ts"
+import * as Console from "./Console.ts"
+import { exitCode } from "./ExitCode.ts"
+import * as Live from "./Live.ts"
+import * as Verb from "./Verb.ts"
+import * as Words from "./Words.ts"
+
+const config = { words: Args.repeated(Verb.operand("list|remove NAME")), dryRun: Verb.dryRun }
+
+const usage = (problem: string) => new Argv.Usage({ problem })
+
+/** What is still to be done of a removal, which takes the words. */
+const stillToDo = (label: string) =>
+  `${label} was removed, but it has the identity's own key still: with that it could put itself back; \`cairn init --new-phrase\` makes another, and a new phrase with it`
+
+const list = Effect.fnUntraced(function* (voice: Console.Voice) {
+  yield* Joining.identityKeys
+  const keyring = yield* Keyring.Keyring
+  const { publicKey } = yield* keyring.device
+  const identity = yield* Identity.read({ isOffline: true })
+  for (const [label, { signing }] of identity?.devices ?? []) {
+    const isThis = Bytes.equals(signing, publicKey)
+    yield* Console.emit(
+      voice,
+      { type: "listed-device", name: label, device: Bytes.toHex(signing), state: isThis ? "this" : "listed" },
+      `${label}  ${Bytes.toHex(signing).slice(0, 10)}${isThis ? "  (this device)" : ""}`
+    )
+  }
+  for (const { device, label } of yield* Devices.incomplete()) {
+    yield* Console.emit(
+      voice,
+      { type: "listed-device", name: label, device, state: "incomplete" },
+      `${label}  ${device.slice(0, 10)}  (removed, incomplete)`
+    )
+    yield* Console.complain(stillToDo(label))
+  }
+})
+
+const remove = Effect.fnUntraced(function* (name: string, dryRun: boolean, common: Verb.Common) {
+  yield* Joining.identityKeys
+  if (dryRun)
+    return yield* Console.note(
+      common,
+      `${name}: would be taken out of the list of devices, and every vault would get new keys; nothing was changed`
+    )
+  if (!common.yes) {
+    if (!Words.isInteractive(common))
+      return yield* new Words.InputNeeded({ what: `removing ${name} takes a yes: --yes, or a terminal to ask at` })
+    const isSure = yield* Effect.catchTag(
+      Prompt.confirm({ message: `Take ${name} out of your devices?`, initial: false }),
+      "QuitException",
+      () => Effect.succeed(false)
+    )
+    if (!isSure) return yield* Console.note(common, "nothing was changed")
+  }
+  const removed = yield* Devices.remove(name)
+  for (const problem of removed.problems) yield* Console.complain(problem)
+  yield* Console.emit(
+    common,
+    { type: "removed-device", name, vaults: removed.vaults },
+    `${name}: removed; ${removed.vaults.map((vault) => `${vault}:`).join(", ") || "no vault"} ${removed.vaults.length === 1 ? "has" : "have"} new keys`
+  )
+  yield* Console.note(
+    common,
+    "What it has read it has: content that was stored before stays as it is, and its copies of older snapshots open for it. Nothing that is published from now on does."
+  )
+  yield* Console.complain(stillToDo(name))
+})
+
+/** @since 0.1.0 @category verbs */
+export const verb = Verb.make({
+  name: "device",
+  description:
+    "Your devices: device list · device remove NAME (nothing is sealed for it any more, and vaults get new keys)",
+  config,
+  handler: ({ dryRun, words }, common) =>
+    Effect.gen(function* () {
+      const [action, name, ...rest] = words
+      const actions = ["list", "remove"]
+      if (action === undefined || !actions.includes(action)) {
+        const near = action === undefined ? undefined : Argv.nearest(action, actions)
+        return yield* usage(
+          action === undefined
+            ? "device takes list or remove"
+            : `unknown: device ${action}${near === undefined ? "" : `: did you mean ${near}?`}`
+        )
+      }
+      if (rest.length > 0 || (action === "list" && name !== undefined))
+        return yield* usage(`device ${action} takes ${action === "list" ? "nothing more" : "one name"}`)
+      if (action === "list") yield* list(common)
+      else if (name === undefined) return yield* usage("device remove needs the device's name")
+      else yield* remove(name, dryRun, common)
+      return exitCode.done
+    }).pipe(Effect.provide(Live.layer))
+})

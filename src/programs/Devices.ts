@@ -1,0 +1,185 @@
+/**
+ * The devices of this device's person, and what each of them published of a vault.
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Schema from "effect/Schema"
+import * as Bytes from "../schema/Bytes.ts"
+import * as PublicKey from "../schema/PublicKey.ts"
+import type * as BlobStore from "../services/BlobStore.ts"
+import * as IdentityState from "../services/IdentityState.ts"
+import * as Keyring from "../services/Keyring.ts"
+import * as Places from "../services/Places.ts"
+import type * as Registry from "../services/Registry.ts"
+import * as VaultState from "../services/VaultState.ts"
+import * as Identity from "./Identity.ts"
+import * as IdentityChanges from "./IdentityChanges.ts"
+import * as IdentityCopies from "./IdentityCopies.ts"
+import * as Peer from "./Peer.ts"
+import * as Rekey from "./Rekey.ts"
+import * as Vault from "./Vault.ts"
+
+/** Another device that may publish a vault. @since 0.1.0 @category models */
+export interface Device {
+  /** What the identity calls it. */
+  readonly label: string
+  /** The key that it publishes under. */
+  readonly publicKey: PublicKey.PublicKey
+}
+
+/** Every place that can be opened now. */
+const places = Effect.gen(function* () {
+  const { names, open } = yield* Places.Places
+  const opened = yield* Effect.forEach(names, (name) => Effect.either(open(name)), { concurrency: "unbounded" })
+  return opened.flatMap((place) => (Either.isRight(place) ? [place.right] : []))
+})
+
+/** Where a vault's devices publish: the vault's own registry and store first, then those of every place. */
+const sources = (vault: Vault.Vault, opened: ReadonlyArray<Places.Place>) => {
+  const blobs: readonly [BlobStore.Service, ...ReadonlyArray<BlobStore.Service>] = [
+    vault.blobs,
+    ...opened.map((place) => place.blobs)
+  ]
+  const registries: readonly [Registry.Service, ...ReadonlyArray<Registry.Service>] = [
+    vault.registry,
+    ...opened.map((place) => place.registry)
+  ]
+  return { blobs: Peer.firstOf(blobs), registries }
+}
+
+/** The other devices of the identity; none for a device that belongs to no identity. @since 0.1.0 @category programs */
+export const others = Effect.fn("Devices.others")(function* (own: PublicKey.PublicKey) {
+  const identity = yield* Identity.read({ isOffline: true })
+  const devices: Array<Device> = []
+  for (const [label, { signing }] of identity?.devices ?? []) {
+    const publicKey = PublicKey.fromBytes(signing)
+    if (Either.isRight(publicKey) && !Bytes.equals(signing, own)) devices.push({ label, publicKey: publicKey.right })
+  }
+  return devices as ReadonlyArray<Device>
+})
+
+/**
+ * The head of another device of the identity: the newest that the vault's registry or any place has, never older than this
+ * device has seen; what was read is remembered.
+ *
+ * @since 0.1.0
+ * @category programs
+ */
+export const load = Effect.fn("Devices.load")(function* (vault: Vault.Vault, device: Device) {
+  const state = yield* VaultState.VaultState
+  const { blobs, registries } = sources(vault, yield* places)
+  const seen = `${vault.name}/devices/${PublicKey.toHex(device.publicKey)}`
+  const loaded = yield* Peer.load({
+    name: `${vault.name} of ${device.label}`,
+    publicKey: device.publicKey,
+    vaultId: vault.id,
+    registry: Peer.newestOf(registries),
+    blobs,
+    identities: vault.identities,
+    atLeast: yield* state.seen(seen)
+  })
+  if (loaded.head !== undefined) yield* state.saveSeen(seen, loaded.head.entry.revision)
+  return loaded
+})
+
+/**
+ * This device's own head as the places have it, where that is another than its own registry's: this device, or its registry,
+ * was put back from an old copy.
+ *
+ * @since 0.1.0
+ * @category programs
+ */
+export const elsewhere = Effect.fn("Devices.elsewhere")(function* (vault: Vault.Vault) {
+  const opened = yield* places
+  const [first, ...rest] = opened.map((place) => place.registry)
+  if (first === undefined) return undefined
+  const registry = Peer.newestOf([first, ...rest])
+  const own = yield* vault.registry.entries(vault.streamKey)
+  const there = yield* Effect.either(registry.entries(vault.streamKey))
+  // nothing is lost: a place that does not answer is asked by the next run
+  if (Either.isLeft(there)) return undefined
+  const isKnown = there.right.every(({ hash }) => own.some((entry) => Bytes.equals(entry.hash, hash)))
+  const publicKey = PublicKey.fromBytes(vault.device.publicKey)
+  if (isKnown || Either.isLeft(publicKey)) return undefined
+  return yield* Peer.load({
+    name: vault.name,
+    publicKey: publicKey.right,
+    vaultId: vault.id,
+    registry,
+    blobs: sources(vault, opened).blobs,
+    identities: vault.identities,
+    atLeast: 0n
+  })
+})
+
+/** A device that no list names. @since 0.1.0 @category errors */
+export class NotListed extends Schema.TaggedError<NotListed>()("NotListed", {
+  device: Schema.String,
+  known: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    return `no device ${this.device} (there is ${this.known.join(", ") || "none"})`
+  }
+}
+
+/** What a removal came to. @since 0.1.0 @category models */
+export interface RemovedDevice {
+  readonly label: string
+  /** The vaults that have new keys since. */
+  readonly vaults: ReadonlyArray<string>
+  /** What could not be done; the removal may be run again. */
+  readonly problems: ReadonlyArray<string>
+}
+
+/**
+ * Takes a device out of the signed list, so that nothing is sealed for it from now on, and gives every vault new keys. What
+ * it has read it has; and it has the key of the identity until the phrase is changed.
+ *
+ * @since 0.1.0
+ * @category programs
+ */
+export const remove = Effect.fn("Devices.remove")(function* (asked: string) {
+  const keyring = yield* Keyring.Keyring
+  const state = yield* VaultState.VaultState
+  const identityState = yield* IdentityState.IdentityState
+  const own = yield* keyring.device
+  const identity = yield* Identity.read()
+  const before = yield* identityState.removed
+  const earlier = before.find(({ label }) => label === asked)
+  const keys = identity?.devices.get(asked)
+  const hex = keys === undefined ? earlier?.device : Bytes.toHex(keys.signing)
+  if (identity === undefined || hex === undefined || (keys !== undefined && Bytes.equals(keys.signing, own.publicKey)))
+    return yield* new NotListed({
+      device: asked,
+      known: [...(identity?.devices ?? [])].flatMap(([label, { signing }]) =>
+        Bytes.equals(signing, own.publicKey) ? [] : [label]
+      )
+    })
+  const warm = Bytes.toHex(identity.warm)
+  // remembered first: what comes after it may be interrupted, and is run again by this name
+  yield* identityState.saveRemoved(
+    new IdentityState.Removed({ label: asked, device: hex, warm, at: yield* Clock.currentTimeMillis })
+  )
+  if (keys !== undefined) yield* Identity.update(IdentityChanges.removeDevice(keys.signing))
+  const problems = (yield* IdentityCopies.spread()).map(({ place, problem }) => `store ${place}: ${problem}`)
+  const vaults: Array<string> = []
+  for (const name of yield* state.vaults) {
+    const done = yield* Effect.either(Effect.flatMap(Vault.open(name), Rekey.rekey))
+    if (Either.isRight(done)) vaults.push(name)
+    else problems.push(`vault ${name} has its old keys still: ${done.left.message}`)
+  }
+  const removed: RemovedDevice = { label: asked, vaults, problems }
+  return removed
+})
+
+/** Devices that were removed, and have the key of the identity still. @since 0.1.0 @category programs */
+export const incomplete = Effect.fn("Devices.incomplete")(function* () {
+  const keyring = yield* Keyring.Keyring
+  const state = yield* IdentityState.IdentityState
+  const keys = yield* keyring.identity
+  const removed = yield* state.removed
+  return keys === undefined ? [] : removed.filter(({ warm }) => warm === Bytes.toHex(keys.warm))
+})

@@ -1,0 +1,205 @@
+/**
+ * What follows when two devices have come together: the inviting one lets the other in, and that one takes the vaults.
+ *
+ * Each step may be run again after an interruption, and does nothing where it was done.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import * as Bytes from "../schema/Bytes.ts"
+import * as ColdPointer from "../schema/ColdPointer.ts"
+import type * as DeviceCatalogue from "../schema/DeviceCatalogue.ts"
+import * as Did from "../schema/Did.ts"
+import type * as Message from "../schema/PairingMessage.ts"
+import * as PublicKey from "../schema/PublicKey.ts"
+import * as RegistryEntry from "../schema/RegistryEntry.ts"
+import type { VaultEntry } from "../schema/SpecialVault.ts"
+import * as Crypto from "../services/Crypto.ts"
+import * as Keyring from "../services/Keyring.ts"
+import * as Places from "../services/Places.ts"
+import * as VaultState from "../services/VaultState.ts"
+import * as AdoptVault from "./AdoptVault.ts"
+import * as Identity from "./Identity.ts"
+import * as IdentityChanges from "./IdentityChanges.ts"
+import * as IdentityCopies from "./IdentityCopies.ts"
+import type * as Pairing from "./Pairing.ts"
+import * as Peer from "./Peer.ts"
+import * as Pull from "./Pull.ts"
+import * as Reseal from "./Reseal.ts"
+import * as Vault from "./Vault.ts"
+
+/**
+ * A device cannot be let in, or cannot come in.
+ *
+ * - `NoIdentity`: the inviting device belongs to nobody yet.
+ * - `OtherIdentity`: this device belongs to somebody already.
+ * - `Damaged`: what was handed over does not fit together.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class JoiningError extends Schema.TaggedError<JoiningError>()("JoiningError", {
+  reason: Schema.Literal("NoIdentity", "OtherIdentity", "Damaged"),
+  detail: Schema.String
+}) {
+  override get message() {
+    return this.detail
+  }
+}
+
+/** What letting a device in came to. @since 0.1.0 @category models */
+export interface Admitted {
+  readonly grant: Message.Grant
+  /** How many snapshots were sealed anew, by vault. */
+  readonly resealed: ReadonlyMap<string, number>
+  /** What could not be done, and is tried again by the next backup. */
+  readonly problems: ReadonlyArray<string>
+}
+
+/** The keys of the identity that this device belongs to. @since 0.1.0 @category programs */
+export const identityKeys = Effect.gen(function* () {
+  const keyring = yield* Keyring.Keyring
+  const keys = yield* keyring.identity
+  if (keys === undefined)
+    return yield* new JoiningError({
+      reason: "NoIdentity",
+      detail: "this device has no recovery phrase yet, so there is nothing another could join: `cairn init` first"
+    })
+  return keys
+})
+
+/** A token of its own for every place that gives such; without one the device goes by what the identity says of the store. */
+const tokensFor = Effect.fnUntraced(function* (label: string) {
+  const places = yield* Places.Places
+  const tokens = new Map<string, string>()
+  const problems: Array<string> = []
+  for (const name of places.names) {
+    const place = yield* Effect.either(places.open(name))
+    if (Either.isLeft(place) || place.right.delegate === undefined) continue
+    const token = yield* Effect.either(place.right.delegate({ name: label, mayDelegate: true }))
+    if (Either.isRight(token)) tokens.set(name, Redacted.value(token.right))
+    else problems.push(`${token.left.message}; the new device uses this one's`)
+  }
+  return { tokens, problems }
+})
+
+/**
+ * Lets a device in: it is listed, the list is brought to every place, and all snapshots of all vaults are sealed for it too,
+ * oldest first, so that it can open the first one.
+ *
+ * @since 0.1.0
+ * @category programs
+ */
+export const admit = Effect.fn("Joining.admit")(function* (host: string, device: DeviceCatalogue.DeviceKeys) {
+  const state = yield* VaultState.VaultState
+  const keys = yield* identityKeys
+  const identity = yield* Identity.update(IdentityChanges.addDevice(host, device))
+  const label = IdentityChanges.labelFor(identity, device.signing)
+  if (label === undefined) return yield* new JoiningError({ reason: "Damaged", detail: "the device was not listed" })
+  const problems = (yield* IdentityCopies.spread()).map(({ place, problem }) => `store ${place}: ${problem}`)
+  const resealed = new Map<string, number>()
+  for (const name of yield* state.vaults) {
+    const done = yield* Effect.either(Effect.flatMap(Vault.open(name), (vault) => Reseal.reseal(vault)))
+    if (Either.isRight(done)) resealed.set(name, done.right.resealed)
+    // nothing is lost: the next backup of the vault seals it anew
+    else problems.push(`vault ${name} is not sealed for it yet, the next backup does that: ${done.left.message}`)
+  }
+  const given = yield* tokensFor(label)
+  const admitted: Admitted = {
+    grant: {
+      label,
+      warmSeed: Redacted.value(keys.warmSeed),
+      pointer: RegistryEntry.toBytes(keys.pointer),
+      recovery: keys.recovery.recipient,
+      tokens: given.tokens
+    },
+    resealed,
+    problems: [...problems, ...given.problems]
+  }
+  return admitted
+})
+
+/** Refuses a device that belongs to somebody already. @since 0.1.0 @category programs */
+export const refuseOther = Effect.gen(function* () {
+  const keyring = yield* Keyring.Keyring
+  const known = (yield* keyring.identity)?.recovery ?? (yield* keyring.recovery)
+  if (known !== undefined)
+    return yield* new JoiningError({
+      reason: "OtherIdentity",
+      detail: `this device belongs to ${known.did} already; join with an empty one (CAIRN_HOME=FOLDER)`
+    })
+})
+
+/** Keeps what was handed over, once it fits together: the cold key's entry has to name the warm key. @since 0.1.0 @category programs */
+export const enter = Effect.fn("Joining.enter")(function* ({ did, grant }: Pick<Pairing.Joined, "did" | "grant">) {
+  const { primitives } = yield* Crypto.Crypto
+  const keyring = yield* Keyring.Keyring
+  const damaged = (error: { readonly message: string }) =>
+    new JoiningError({ reason: "Damaged", detail: `what the other device handed over does not fit: ${error.message}` })
+  const cold = yield* Effect.mapError(Did.fromText(did), damaged)
+  const pointer = yield* Effect.mapError(RegistryEntry.fromBytes(primitives, grant.pointer), damaged)
+  const { warm } = yield* Effect.mapError(ColdPointer.fromEntry(primitives, cold, pointer), damaged)
+  if (!Bytes.equals(primitives.ed25519PublicKey(grant.warmSeed), warm))
+    return yield* damaged({ message: "the identity's key is another than its entry names" })
+  const recovery = new Keyring.RecoveryRecipient({ recipient: grant.recovery, did: Did.toText(cold) })
+  const keys: Keyring.IdentityKeys = { warm, warmSeed: Redacted.make(grant.warmSeed), pointer, recovery }
+  yield* keyring.ensureDevice
+  if (!(yield* keyring.createIdentity(keys))) yield* refuseOther
+  return keys
+})
+
+/** What became of a vault. @since 0.1.0 @category models */
+export interface Taken {
+  /** What it is called here. */
+  readonly name: string
+  readonly result: Pull.Result
+  /** Devices whose head cannot be read, with the reason. */
+  readonly problems: ReadonlyArray<string>
+}
+
+/**
+ * Takes a vault of the identity on this device: its keys, from what any device published, and the merge of all heads as the
+ * own head. Nothing where nobody published it where this device can read it.
+ *
+ * @since 0.1.0
+ * @category programs
+ */
+export const takeVault = Effect.fn("Joining.takeVault")(function* (
+  name: string,
+  entry: VaultEntry,
+  devices: DeviceCatalogue.DeviceCatalogue
+) {
+  const keyring = yield* Keyring.Keyring
+  const places = yield* Places.Places
+  const own = yield* keyring.device
+  const [first, ...rest] = yield* Effect.forEach(places.names, places.open)
+  const problems: Array<string> = []
+  const heads: Array<Peer.Loaded> = []
+  if (first === undefined) return { problems, taken: undefined }
+  for (const [label, { signing }] of devices) {
+    const publicKey = PublicKey.fromBytes(signing)
+    if (Either.isLeft(publicKey) || Bytes.equals(signing, own.publicKey)) continue
+    const loaded = yield* Effect.either(
+      Peer.load({
+        name: `${name} of ${label}`,
+        publicKey: publicKey.right,
+        vaultId: entry.vaultId,
+        registry: Peer.newestOf([first.registry, ...rest.map((place) => place.registry)]),
+        blobs: Peer.firstOf([first.blobs, ...rest.map((place) => place.blobs)]),
+        identities: [own.identity],
+        atLeast: 0n
+      })
+    )
+    if (Either.isLeft(loaded)) problems.push(`device ${label}: ${loaded.left.message}`)
+    else if (loaded.right.head !== undefined) heads.push(loaded.right)
+  }
+  const node = heads[0]?.head?.node
+  if (node === undefined) return { problems, taken: undefined }
+  const adopted = yield* AdoptVault.adopt(name, entry.vaultId, node)
+  const result = yield* Pull.pull(yield* Vault.open(adopted.name), heads)
+  const taken: Taken = { name: adopted.name, result, problems }
+  return { problems, taken }
+})
