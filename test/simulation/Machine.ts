@@ -41,10 +41,11 @@ export const onlyForEffect = (answers: Answers): Answers => {
   return { now: guarded("the time", answers.now), chance: guarded("chance", answers.chance) }
 }
 
-/** Where Effect holds every fiber that has no parent until it ends: one whose process has died never does. */
-const held = globalValue(Symbol.for("effect/FiberScope/Global"), (): { readonly roots: Set<unknown> } => ({
-  roots: new Set()
-})).roots
+/** Where Effect, once it is loaded, holds every fiber without a parent until it ends: one whose process died never does. */
+const held = () =>
+  globalValue(Symbol.for("effect/FiberScope/Global"), (): { readonly roots: Set<unknown> } => {
+    throw new Error("Effect is not loaded yet")
+  }).roots
 
 /**
  * Runs `body`, which must be synchronous, without a clock, without chance and without timers.
@@ -63,12 +64,13 @@ export const isolated = <A>(body: () => A, answers: Answers = constant()): A => 
     replaced(globalThis, "setImmediate", Object.assign(forbidden("a timer"), { __promisify__: forbidden("a timer") })),
     replaced(globalThis, "queueMicrotask", forbidden("a microtask"))
   ]
-  const before = new Set(held)
+  const fibers = held()
+  const before = new Set(fibers)
   try {
     return body()
   } finally {
     for (const back of undo) back()
     // nobody will ever go on with these: ten thousand worlds that are over would fill the memory
-    for (const fiber of held) if (!before.has(fiber)) held.delete(fiber)
+    for (const fiber of fibers) if (!before.has(fiber)) fibers.delete(fiber)
   }
 }
