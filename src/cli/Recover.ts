@@ -68,6 +68,12 @@ const openPlaces = Effect.fnUntraced(function* (
 ) {
   const places = yield* Places.Places
   if (address !== undefined) return [yield* PlaceFromAddress.open(address)]
+  const keyring = yield* Keyring.Keyring
+  if (store === undefined && places.names.length === 1 && (yield* keyring.identity) === undefined)
+    return yield* new Argv.Usage({
+      problem:
+        "name the store that survived: cairn recover FOLDER, or a relay's URL; a bucket is added with `cairn store add` first"
+    })
   const names = store === undefined ? places.names : [store]
   const opened = yield* Effect.forEach(names, (name) => Effect.either(places.open(name)))
   const found = opened.filter(Either.isRight).map(({ right }) => right)

@@ -312,3 +312,43 @@ export const encodeLeaf = (
   Either.map(encode(primitives, context.leaf, "leaf", context.keys, plaintext), (blob) =>
     leafOf(context, BigInt(plaintext.length), blob)
   )
+
+/** Whether the entry's child context says nothing but that the leaf was not compressed. @since 0.1.0 @category guards */
+export const isSkipMarker = (child: TraversalContext): boolean => {
+  const { chunking, keys, leaf, node } = child
+  return (
+    keys === undefined &&
+    node === undefined &&
+    chunking === undefined &&
+    leaf !== undefined &&
+    leaf.compression?._tag === "Uncompressed" &&
+    leaf.encryption === undefined &&
+    leaf.paddingBlock === undefined &&
+    leaf.skipWhenUnhelpful === undefined
+  )
+}
+
+/**
+ * The plaintext of a leaf that lies under `context`, as long as its entry says (docs/format/fs5.md §6.3).
+ *
+ * A size of 0 says nothing. The stored bytes' own hash is the caller's to check.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const openLeaf = (
+  primitives: Primitives,
+  context: TraversalContext,
+  content: ContentRef,
+  stored: Uint8Array
+): Either.Either<Uint8Array, DamagedTree> =>
+  Either.filterOrLeft(
+    decodeLeaf(primitives, context.leaf, context.keys, content, stored),
+    (plaintext) => content.size === 0n || BigInt(plaintext.length) === content.size,
+    (plaintext) =>
+      new DamagedTree({
+        reason: "Inconsistent",
+        blob: Hash.toHex(content.hash),
+        detail: `it has ${plaintext.length} bytes where its entry says ${content.size}`
+      })
+  )

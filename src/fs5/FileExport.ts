@@ -9,6 +9,8 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Hash from "../schema/Hash.ts"
 import type { ContentRef, Node, NodeEntry } from "../schema/Node.ts"
+import type { Service as Sealer } from "../services/Sealer.ts"
+import * as LeafBatches from "./LeafBatches.ts"
 import type { Pipeline } from "./Pipeline.ts"
 import { mapAhead } from "./ReadAhead.ts"
 import { totalSize } from "./TreeBuilder.ts"
@@ -151,6 +153,34 @@ export const chunks = (
     )
   })
 
+/**
+ * All chunks of a file whose tree is a single node, as small files have it; nothing for larger ones.
+ *
+ * @since 0.1.0
+ * @category reading
+ */
+export const fewChunks = (
+  pipeline: Pipeline,
+  entry: NodeEntry & { readonly content: ContentRef }
+): Effect.Effect<ReadonlyArray<PlacedChunk> | undefined, TreeError> => {
+  const { content } = entry
+  // a leaf's own context is merged by whoever reads it; without it, it is like its neighbours
+  if (content.structural === "leaf") return Effect.succeed([{ offset: 0n, entry, pipeline }])
+  return Effect.flatMap(
+    open(pipeline.within(entry.childContext), content, 0n, undefined),
+    (frame): Effect.Effect<ReadonlyArray<PlacedChunk> | undefined, DamagedTree> => {
+      if (frame.node.header.level > 0) return Effect.succeed(undefined)
+      const placed: Array<PlacedChunk> = []
+      while (frame.index < frame.node.entries.length) {
+        const chunk = next(frame, "leaf")
+        if (chunk instanceof DamagedTree) return Effect.fail(chunk)
+        placed.push(chunk)
+      }
+      return Effect.succeed(placed)
+    }
+  )
+}
+
 /** A chunk's plaintext, whose length is exactly its entry's size. */
 const read = (chunk: PlacedChunk): Effect.Effect<Uint8Array, TreeError> =>
   Effect.filterOrFail(
@@ -163,26 +193,35 @@ const read = (chunk: PlacedChunk): Effect.Effect<Uint8Array, TreeError> =>
       )
   )
 
-/** Chunks that are read by one fiber, one after the other: so many bytes, or so many chunks. */
+/** Chunks that are read together: so many bytes, or so many chunks. */
 const stretchBytes = 512n * 1024n
 const stretchLength = 16
 
 /** Stretches that are on their way at the same time: as many chunks as memory was promised for. */
 const stretchesInFlight = 4
 
+/** The same where chunks are read and opened many at once. */
+const bulkStretchBytes = 4n * 1024n * 1024n
+const bulkStretchLength = 256
+const bulkStretchesInFlight = 2
+
 interface Stretch {
   readonly chunks: ReadonlyArray<PlacedChunk>
 }
 
 /** Neighbours together; a chunk as long as a stretch is one by itself. */
-const stretches = (placed: Stream.Stream<PlacedChunk, TreeError>): Stream.Stream<Stretch, TreeError> =>
+const stretches = (
+  placed: Stream.Stream<PlacedChunk, TreeError>,
+  mostBytes: bigint,
+  most: number
+): Stream.Stream<Stretch, TreeError> =>
   Stream.mapChunks(placed, (some) => {
     const out: Array<Stretch> = []
     let open: Array<PlacedChunk> = []
     let bytes = 0n
     for (const chunk of some) {
       const { size } = chunk.entry.content
-      if (open.length > 0 && (bytes + size > stretchBytes || open.length >= stretchLength)) {
+      if (open.length > 0 && (bytes + size > mostBytes || open.length >= most)) {
         out.push({ chunks: open })
         open = []
         bytes = 0n
@@ -194,19 +233,51 @@ const stretches = (placed: Stream.Stream<PlacedChunk, TreeError>): Stream.Stream
     return Chunk.unsafeFromArray(out)
   })
 
+const withoutEmpty = (pieces: ReadonlyArray<Uint8Array>): Chunk.Chunk<Uint8Array> =>
+  Chunk.unsafeFromArray(pieces.filter((bytes) => bytes.length > 0))
+
 const readStretch = ({ chunks }: Stretch): Effect.Effect<Chunk.Chunk<Uint8Array>, TreeError> =>
-  Effect.map(Effect.forEach(chunks, read), (pieces) =>
-    Chunk.unsafeFromArray(pieces.filter((bytes) => bytes.length > 0))
-  )
+  Effect.map(Effect.forEach(chunks, read), withoutEmpty)
+
+/** All at once; those that this does not bring are read one by one, which tells what is wrong with them. */
+const readStretchTogether =
+  (sealer: Sealer) =>
+  ({ chunks }: Stretch): Effect.Effect<Chunk.Chunk<Uint8Array>, TreeError> =>
+    Effect.flatMap(LeafBatches.read(sealer, chunks), (opened) =>
+      Effect.map(
+        Effect.forEach(chunks, (chunk, at) => {
+          const found = opened[at]
+          return found?.bytes !== undefined && BigInt(found.length) === chunk.entry.content.size
+            ? Effect.succeed(found.bytes)
+            : read(chunk)
+        }),
+        withoutEmpty
+      )
+    )
 
 /**
- * The bytes of a file entry in order, some leaves ahead; exactly as many as the entry says.
+ * The bytes of a file entry in order, some leaves ahead; exactly as many as the entry says. With a sealer, whole stretches are
+ * read and opened at once.
  *
  * @since 0.1.0
  * @category reading
  */
-export const exportFile = (pipeline: Pipeline, entry: NodeEntry): Stream.Stream<Uint8Array, TreeError> =>
-  Stream.flattenChunks(mapAhead(stretches(chunks(pipeline, entry)), stretchesInFlight, readStretch))
+export const exportFile = (
+  pipeline: Pipeline,
+  entry: NodeEntry,
+  sealer?: Sealer
+): Stream.Stream<Uint8Array, TreeError> => {
+  const placed = chunks(pipeline, entry)
+  return Stream.flattenChunks(
+    sealer === undefined
+      ? mapAhead(stretches(placed, stretchBytes, stretchLength), stretchesInFlight, readStretch)
+      : mapAhead(
+          stretches(placed, bulkStretchBytes, bulkStretchLength),
+          bulkStretchesInFlight,
+          readStretchTogether(sealer)
+        )
+  )
+}
 
 /**
  * The part of a file that `range` names, cut off at the file's end; only the chunks that it touches are read.

@@ -12,6 +12,7 @@ import type { Primitives } from "../schema/Primitives.ts"
 import * as TraversalContext from "../schema/TraversalContext.ts"
 import * as BlobStore from "../services/BlobStore.ts"
 import * as BlobCodec from "./BlobCodec.ts"
+import * as BulkReads from "./BulkReads.ts"
 import * as Mending from "./Mending.ts"
 import type { NodeCache } from "./NodeCache.ts"
 import { DamagedTree, type TreeError } from "./TreeError.ts"
@@ -36,6 +37,11 @@ export interface Pipeline {
    * plaintext hash is always read from the store.
    */
   readonly readNode: (link: Pick<Node.ContentRef, "hash" | "plaintextHash">) => Effect.Effect<Node.Node, TreeError>
+  /**
+   * Brings the nodes that `links` name into the cache with few reads, where the store has them side by side. What does not come
+   * this way, as what is damaged, comes and is told of by `readNode`. The caller bounds the number.
+   */
+  readonly prefetchNodes: (links: ReadonlyArray<Pick<Node.ContentRef, "hash" | "plaintextHash">>) => Effect.Effect<void>
   /**
    * Encodes and keeps a node; what the store has it does not write again, what only the cache has is written. A node that
    * the store has and that was not read lately is read, and replaced if it is damaged.
@@ -128,6 +134,30 @@ export const make = (options: Options): Pipeline => {
           ? Effect.flatMap(load(link.hash), (stored) => decodeNode(link, stored))
           : Effect.succeed(cached)
       }),
+    prefetchNodes: (links) =>
+      Effect.suspend(() => {
+        const { bulk } = blobs
+        if (bulk === undefined) return Effect.void
+        const wanted = links.flatMap(({ hash, plaintextHash }, at) =>
+          plaintextHash === undefined || cache.get(hash, plaintextHash) !== undefined ? [] : [{ at, hash, size: 0 }]
+        )
+        // one is read as fast by itself
+        if (wanted.length < 2) return Effect.void
+        return Effect.flatMap(BulkReads.groups(bulk, wanted), (groups) =>
+          Effect.forEach(
+            groups,
+            (group) =>
+              Effect.map(BulkReads.readGroup(bulk, group), (read) => {
+                for (const { at, stored } of read) {
+                  const link = links[at]
+                  // one that is not what it should be is read again, which tells what is wrong
+                  if (link !== undefined && Bytes.equals(primitives.blake3(stored), link.hash)) decodeNode(link, stored)
+                }
+              }),
+            { discard: true }
+          )
+        )
+      }),
     writeNode: (node) =>
       Effect.suspend(() =>
         Effect.flatMap(encodeNode(node), ({ blob, weight }) => {
@@ -154,16 +184,7 @@ export const make = (options: Options): Pipeline => {
         const effective =
           entry.childContext === undefined ? context : TraversalContext.merge(context, entry.childContext)
         return Effect.flatMap(load(content.hash), (stored) =>
-          Either.filterOrLeft(
-            BlobCodec.decodeLeaf(primitives, effective.leaf, effective.keys, content, stored),
-            (plaintext) => content.size === 0n || BigInt(plaintext.length) === content.size,
-            (plaintext) =>
-              new DamagedTree({
-                reason: "Inconsistent",
-                blob: Hash.toHex(content.hash),
-                detail: `it has ${plaintext.length} bytes where its entry says ${content.size}`
-              })
-          )
+          BlobCodec.openLeaf(primitives, effective, content, stored)
         )
       }),
     writeLeaf: (plaintext) =>

@@ -61,6 +61,31 @@ const problemWithin = (node: Node): string | undefined => {
   return undefined
 }
 
+/** Nodes that are read ahead together. @since 0.1.0 @category constants */
+export const aheadNodes = 64
+
+/**
+ * Reads ahead what the links of a node name, `aheadNodes` entries from the one at `index` on. Links at or behind `until` are left alone, and so is what `skip` says.
+ *
+ * @since 0.1.0
+ * @category reading
+ */
+export const readAhead = (
+  { node, pipeline }: TreeNode,
+  index: number,
+  options: { readonly until?: string | undefined; readonly skip?: ((hash: Hash.Hash) => boolean) | undefined } = {}
+): Effect.Effect<void> => {
+  const links: Array<ContentRef> = []
+  const end = Math.min(node.entries.length, index + aheadNodes)
+  for (let at = index; at < end; at++) {
+    const [key, { childContext, content }] = node.entries[at]!
+    if (!KeyOrder.isBefore(key, options.until)) break
+    if (content?.structural !== "link" || childContext !== undefined || options.skip?.(content.hash) === true) continue
+    links.push(content)
+  }
+  return links.length < 2 ? Effect.void : pipeline.prefetchNodes(links)
+}
+
 /** The root node of the tree, or why it cannot be one. @since 0.1.0 @category reading */
 export const readRoot = Effect.fnUntraced(function* (
   pipeline: Pipeline,
@@ -159,13 +184,14 @@ export const batches = (
   range?: KeyRange,
   onLeaf?: (leaf: TreeNode, link: KeyedEntry) => void
 ): Batches.Batches<KeyedEntry, TreeError> => {
-  const stack: Array<{ readonly node: TreeNode; next: number }> = []
+  const stack: Array<{ readonly node: TreeNode; next: number; ahead: number }> = []
   let started = false
   const first = (node: TreeNode) =>
     range?.from === undefined ? 0 : Math.max(0, KeyOrder.lastAtMost(node.node.entries, range.from))
   const enter = (node: TreeNode): ReadonlyArray<KeyedEntry> => {
     if (node.node.header.level === 0) return KeyOrder.within(entriesOf(node), range)
-    stack.push({ node, next: first(node) })
+    const next = first(node)
+    stack.push({ node, next, ahead: next })
     return []
   }
   return {
@@ -176,11 +202,16 @@ export const batches = (
       }
       for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
         const link = top.node.node.entries[top.next]
-        if (link !== undefined && KeyOrder.isBefore(link[0], range?.until))
-          return Effect.map(readChild(top.node, top.next++), (child) => {
+        if (link !== undefined && KeyOrder.isBefore(link[0], range?.until)) {
+          const index = top.next++
+          const child = Effect.map(readChild(top.node, index), (child) => {
             if (child.node.header.level === 0) onLeaf?.(child, link)
             return enter(child)
           })
+          if (index < top.ahead) return child
+          top.ahead = index + aheadNodes
+          return Effect.zipRight(readAhead(top.node, index, { until: range?.until }), child)
+        }
         stack.pop()
       }
       return Effect.succeed(undefined)

@@ -60,6 +60,8 @@ interface Frame {
   readonly node: TreeReader.TreeNode
   readonly path: ReadonlyArray<string>
   next: number
+  /** The first entry whose node was not read ahead. */
+  ahead: number
 }
 
 interface Pending {
@@ -105,11 +107,17 @@ export const inspect = (
           continue
         }
         if (options?.skip?.(content.hash) === true) continue
-        if (node.node.header.level > 0) return { hash: content.hash, path, read: TreeReader.readChild(node, index) }
+        const ahead = index < top.ahead ? Effect.void : TreeReader.readAhead(node, index, { skip: options?.skip })
+        if (index >= top.ahead) top.ahead = index + TreeReader.aheadNodes
+        if (node.node.header.level > 0)
+          return { hash: content.hash, path, read: Effect.zipRight(ahead, TreeReader.readChild(node, index)) }
         const inner = [...path, key]
         const within = node.pipeline.within(entry.childContext)
         const tooDeep = new DamagedTree({ reason: "Inconsistent", blob: "", detail: "trees nested too deeply" })
-        const read = inner.length > maxNesting ? Effect.fail(tooDeep) : TreeReader.readRoot(within, content)
+        const read =
+          inner.length > maxNesting
+            ? Effect.fail(tooDeep)
+            : Effect.zipRight(ahead, TreeReader.readRoot(within, content))
         return { hash: content.hash, path: inner, read }
       }
       return undefined
@@ -125,7 +133,7 @@ export const inspect = (
         else {
           const { entries, header } = result.right.node
           out.push({ _tag: "Node", hash, level: header.level, kind: header.kind, length: entries.length, path })
-          stack.push({ node: result.right, path, next: 0 })
+          stack.push({ node: result.right, path, next: 0, ahead: 0 })
         }
         pending = proceed(out)
         return Chunk.unsafeFromArray(out)

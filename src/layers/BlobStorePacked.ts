@@ -20,7 +20,7 @@ import * as Hash from "../schema/Hash.ts"
 import * as PackCatalogue from "../schema/PackCatalogue.ts"
 import type { Primitives } from "../schema/Primitives.ts"
 import * as StorePath from "../schema/StorePath.ts"
-import { BlobStore, BlobStoreError, type Service } from "../services/BlobStore.ts"
+import { BlobStore, BlobStoreError, type Bulk, type Service } from "../services/BlobStore.ts"
 import { Crypto } from "../services/Crypto.ts"
 import { ObjectStore, ObjectStoreError, type Service as Objects } from "../services/ObjectStore.ts"
 import { type Service as Index, PackIndex, type PackIndexError, type Place } from "../services/PackIndex.ts"
@@ -51,7 +51,7 @@ const defaultPackSize = 16 << 20
 // written, but not behind a barrier yet: what is held of each in memory is some 200 bytes
 const mostUncommitted = 32_768
 const mostProblems = 1000
-// paths that are remembered, some MB
+// hashes that are remembered, some MB
 const mostPlain = 20_000
 
 const reasons = {
@@ -81,8 +81,8 @@ export const make = (options: Options): Effect.Effect<Packed, never, Scope.Scope
     /** Packs that the store has, before the barrier. */
     let written: Array<PackBuffer.Group> = []
     let uncommitted = 0
-    /** The objects that are no packs as they were when something was first put, unless they are too many. */
-    let plainPaths: Set<string> | "many" | undefined
+    /** The objects that are no packs, in hex, as they were when something was first put, unless they are too many. */
+    let plainHashes: Set<string> | "many" | undefined
     // whoever seals and writes, one at a time; a barrier is outside of it
     const writing = Effect.unsafeMakeSemaphore(1)
     const barrier = Effect.unsafeMakeSemaphore(1)
@@ -102,7 +102,15 @@ export const make = (options: Options): Effect.Effect<Packed, never, Scope.Scope
       }
     })
 
-    const packPath = (pack: Hash.Hash) => StorePath.blob(objects.features, pack)
+    // the index answers with the same few hashes again and again
+    const paths = new WeakMap<Hash.Hash, string>()
+    const packPath = (pack: Hash.Hash) => {
+      const known = paths.get(pack)
+      if (known !== undefined) return known
+      const path = StorePath.blob(objects.features, pack)
+      paths.set(pack, path)
+      return path
+    }
     const failed = (blob: string) => (error: ObjectStoreError | PackIndexError) =>
       new BlobStoreError({
         reason: reasons[error.reason],
@@ -195,7 +203,7 @@ export const make = (options: Options): Effect.Effect<Packed, never, Scope.Scope
       const { group, hash, length, offset } = only[0]
       return Effect.tap(plain.put(hash, bytes.subarray(offset, offset + length)), () =>
         Effect.sync(() => {
-          if (plainPaths instanceof Set) plainPaths.add(packPath(hash))
+          if (plainHashes instanceof Set) plainHashes.add(Hash.toHex(hash))
           forget(group, hash)
         })
       )
@@ -366,6 +374,24 @@ export const make = (options: Options): Effect.Effect<Packed, never, Scope.Scope
       )
     }
 
+    /** Blobs that are in the index; those that are not there yet, or no more, are for `get`. */
+    const bulk: Bulk = {
+      locate: (hashes) =>
+        Effect.forEach(hashes, (hash) =>
+          // nothing is lost: `get` looks again, and says what is wrong
+          Effect.orElseSucceed(index.find(hash), () => [])
+        ).pipe(
+          Effect.map((found) =>
+            found.map(([place]) =>
+              place === undefined
+                ? undefined
+                : { object: packPath(place.pack), offset: place.offset, length: place.length }
+            )
+          )
+        ),
+      read: (object, offset, length) => Effect.mapError(objects.get(object, { offset, length }), failed(object))
+    }
+
     const has = (hash: Hash.Hash): Effect.Effect<boolean, BlobStoreError> =>
       Effect.gen(function* () {
         if (held.has(Hash.toHex(hash))) return true
@@ -387,20 +413,17 @@ export const make = (options: Options): Effect.Effect<Packed, never, Scope.Scope
 
     const lookForPlain = finding.withPermits(1)(
       Effect.suspend(() =>
-        plainPaths !== undefined
+        plainHashes !== undefined
           ? Effect.void
           : objects.list("blob3/").pipe(
-              Stream.filterEffect((path) =>
-                Option.match(Option.flatten(Either.getRight(StorePath.hashOfBlob(objects.features, path))), {
-                  onNone: () => Effect.succeed(false),
-                  onSome: (hash) => Effect.map(index.holds(hash), (is) => !is)
-                })
-              ),
+              Stream.filterMap((path) => Option.flatten(Either.getRight(StorePath.hashOfBlob(objects.features, path)))),
+              Stream.filterEffect((hash) => Effect.map(index.holds(hash), (is) => !is)),
+              Stream.map(Hash.toHex),
               Stream.take(mostPlain + 1),
               Stream.runCollect,
               Effect.flatMap((found) =>
                 Effect.sync(() => {
-                  plainPaths = found.length > mostPlain ? "many" : new Set(found)
+                  plainHashes = found.length > mostPlain ? "many" : new Set(found)
                 })
               )
             )
@@ -411,13 +434,12 @@ export const make = (options: Options): Effect.Effect<Packed, never, Scope.Scope
      * and costs a second copy.
      */
     const isPlain = (hash: Hash.Hash, length: number) =>
-      Effect.suspend(() => (plainPaths === undefined ? lookForPlain : Effect.void)).pipe(
-        Effect.flatMap(() => {
-          const path = packPath(hash)
-          return plainPaths instanceof Set && !plainPaths.has(path)
+      Effect.suspend(() => (plainHashes === undefined ? lookForPlain : Effect.void)).pipe(
+        Effect.flatMap(() =>
+          plainHashes instanceof Set && !plainHashes.has(Hash.toHex(hash))
             ? Effect.succeed(false)
-            : Effect.map(objects.size(path), (size) => size === length)
-        })
+            : Effect.map(objects.size(packPath(hash)), (size) => size === length)
+        )
       )
 
     const put = (hash: Hash.Hash, bytes: Uint8Array): Effect.Effect<void, BlobStoreError> =>
@@ -452,6 +474,7 @@ export const make = (options: Options): Effect.Effect<Packed, never, Scope.Scope
       has,
       size,
       get,
+      bulk,
       put,
       // the damaged copy is forgotten once there is a good one; a power cut in between takes nothing that could be read
       replace: (hash, bytes) =>
@@ -460,7 +483,7 @@ export const make = (options: Options): Effect.Effect<Packed, never, Scope.Scope
           Effect.zipRight(
             Effect.sync(() => {
               held.delete(Hash.toHex(hash))
-              if (plainPaths instanceof Set) plainPaths.add(packPath(hash))
+              if (plainHashes instanceof Set) plainHashes.add(Hash.toHex(hash))
             })
           )
         ),

@@ -40,11 +40,20 @@ export const make = (options: PackIndexLmdb.Options): Effect.Effect<Service, nev
           : Effect.succeed(opened)
       )
     )
+    const file = join(directory, "data.mdb")
+    /** There was no file in this turn of the event loop: a first backup asks for each blob that it is about to store. */
+    let isAbsent = false
     /** Asks what there is; nothing is there where there is no file. */
     const ask = <A, E>(use: (index: Service) => Effect.Effect<A, E>, otherwise: A): Effect.Effect<A, E> =>
       Effect.suspend(() => {
         if (opened !== undefined) return use(opened)
-        return fs.existsSync(join(directory, "data.mdb")) ? Effect.flatMap(made, use) : Effect.succeed(otherwise)
+        if (isAbsent) return Effect.succeed(otherwise)
+        if (fs.existsSync(file)) return Effect.flatMap(made, use)
+        isAbsent = true
+        setImmediate(() => {
+          isAbsent = false
+        })
+        return Effect.succeed(otherwise)
       })
 
     return {

@@ -46,7 +46,8 @@ const open = async (lmdb: typeof Lmdb, directory: string, folderMode: number) =>
   return opened
 }
 
-const numberOf = (bytes: Uint8Array, at = 0) => new DataView(bytes.buffer, bytes.byteOffset).getUint32(at)
+const numberOf = (bytes: Uint8Array, at = 0) =>
+  (bytes[at]! * 0x1_00_00_00 + (bytes[at + 1]! << 16) + (bytes[at + 2]! << 8) + bytes[at + 3]!) >>> 0
 
 const fromNumbers = (...numbers: ReadonlyArray<number>) => {
   const bytes = new Uint8Array(numbers.length * 4)

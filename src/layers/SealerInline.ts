@@ -11,6 +11,7 @@ import type { Primitives } from "../schema/Primitives.ts"
 import { Crypto } from "../services/Crypto.ts"
 import { SealError, Sealer, type Service } from "../services/Sealer.ts"
 import { reasonOf } from "./internal/sealerProtocol.ts"
+import * as Unsealing from "./internal/unsealing.ts"
 
 /** @since 0.1.0 @category constructors */
 export const make = (primitives: Primitives): Service => ({
@@ -20,7 +21,15 @@ export const make = (primitives: Primitives): Service => ({
         Either.all(chunks.map((chunk) => BlobCodec.encodeLeaf(primitives, context, chunk))),
         (error) => new SealError({ reason: reasonOf(error), detail: error.message })
       )
-    )
+    ),
+  unseal: (context, leaves, options) =>
+    Effect.sync(() => {
+      const opened = Unsealing.open(primitives, context)
+      return leaves.map((leaf) => {
+        const bytes = opened(leaf)
+        return bytes && { length: bytes.length, bytes: options?.verifyOnly === true ? undefined : bytes }
+      })
+    })
 })
 
 /** @since 0.1.0 @category layers */

@@ -1,5 +1,5 @@
 /**
- * Sealing on worker threads, so that reading, storing and encoding go on side by side.
+ * Sealing and unsealing on worker threads, so that reading, storing and encoding go on side by side.
  *
  * @since 0.1.0
  */
@@ -11,8 +11,9 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as TraversalContext from "../schema/TraversalContext.ts"
 import { Crypto } from "../services/Crypto.ts"
-import { SealError, Sealer, type Service } from "../services/Sealer.ts"
+import { SealError, type SealedChunk, Sealer, type Service } from "../services/Sealer.ts"
 import * as Protocol from "./internal/sealerProtocol.ts"
+import * as Unsealing from "./internal/unsealing.ts"
 import * as SealerInline from "./SealerInline.ts"
 
 /** @since 0.1.0 @category models */
@@ -30,11 +31,15 @@ export interface Options {
 const mostWorkers = 4
 const defaultInlineBytes = 4 * 1024 * 1024
 
+/** Megabytes for the new objects of a worker, which makes next to none but buffers. */
+const workerYoungMb = 6
+
 /** Plaintext that may be with the workers, in all, and the unit it is counted in. */
-const bytesInFlight = 16 * 1024 * 1024
+const bytesInFlight = 12 * 1024 * 1024
 const permitBytes = 64 * 1024
 
-type Waiting = (reply: Protocol.Sealed | Protocol.Refused) => void
+type Answer = Exclude<Protocol.Reply, Protocol.Ready>
+type Waiting = (reply: Answer) => void
 
 interface Hand {
   readonly worker: Worker
@@ -74,7 +79,9 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Crypt
 
     const hire = (): Hand => {
       const worker = new Worker(script, {
-        workerData: { implementation: options.implementation ?? "auto" } satisfies Protocol.Start
+        workerData: { implementation: options.implementation ?? "auto" } satisfies Protocol.Start,
+        // buffers that are garbage wait for twice as much as half of this before anybody looks for them
+        resourceLimits: { maxYoungGenerationSizeMb: workerYoungMb }
       })
       const hand: Hand = { worker, waiting: new Map(), contexts: new Set(), load: 0, ready: false, gone: false }
       const lose = (detail: string) => {
@@ -114,17 +121,18 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Crypt
     const send = (
       hand: Hand,
       context: TraversalContext.TraversalContext,
-      chunks: ReadonlyArray<Uint8Array>,
-      bytes: number
+      bytes: number,
+      given: ReadonlyArray<Uint8Array>,
+      make: (head: Pick<Protocol.SealRequest, "id" | "context" | "encoded">) => Protocol.Request
     ) =>
-      Effect.async<Protocol.Sealed | Protocol.Refused>((resume) => {
+      Effect.async<Answer>((resume) => {
         const number = numbers.get(context) ?? ++lastNumber
         numbers.set(context, number)
         const encoded = hand.contexts.has(number) ? undefined : TraversalContext.encode(context)
         hand.contexts.add(number)
-        const request: Protocol.SealRequest = { id: ++lastRequest, context: number, encoded, chunks }
+        const request = make({ id: ++lastRequest, context: number, encoded })
         const buffers = new Set<ArrayBuffer>()
-        for (const { buffer } of chunks) if (buffer instanceof ArrayBuffer) buffers.add(buffer)
+        for (const { buffer } of given) if (buffer instanceof ArrayBuffer) buffers.add(buffer)
         hand.load += bytes
         hand.waiting.set(request.id, (reply) => {
           hand.load -= bytes
@@ -133,27 +141,57 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Crypt
         hand.worker.postMessage(request, [...buffers])
       })
 
+    /** Has a worker do it when one is free to, as soon as there is room for so many bytes; otherwise does it here. */
+    const run = <A, E>(
+      bytes: number,
+      here: Effect.Effect<A, E>,
+      there: (hand: Hand) => Effect.Effect<A, E>
+    ): Effect.Effect<A, E> =>
+      Effect.suspend(() => {
+        if (hands === undefined) {
+          inlineLeft -= bytes
+          if (inlineLeft < 0) hands = Array.from({ length: count }, hire)
+        }
+        if (free() === undefined) return here
+        const permits = Math.min(total, Math.ceil(bytes / permitBytes) || 1)
+        return room.withPermits(permits)(
+          Effect.suspend(() => {
+            const hand = free()
+            return hand === undefined ? here : there(hand)
+          })
+        )
+      })
+
     return {
       seal: (context, chunks) =>
         Effect.suspend(() => {
           const lengths = chunks.map((chunk) => chunk.length)
           const bytes = lengths.reduce((sum, length) => sum + length, 0)
-          if (hands === undefined) {
-            inlineLeft -= bytes
-            if (inlineLeft < 0) hands = Array.from({ length: count }, hire)
-          }
-          if (free() === undefined) return inline.seal(context, chunks)
-          const permits = Math.min(total, Math.ceil(bytes / permitBytes) || 1)
-          return room.withPermits(permits)(
-            Effect.suspend(() => {
-              const hand = free()
-              if (hand === undefined) return inline.seal(context, chunks)
-              return Effect.flatMap(send(hand, context, chunks, bytes), (reply) =>
+          return run<ReadonlyArray<SealedChunk>, SealError>(bytes, inline.seal(context, chunks), (hand) =>
+            Effect.flatMap(
+              send(hand, context, bytes, chunks, (head) => ({ ...head, chunks })),
+              (reply) =>
                 "stored" in reply
                   ? Effect.succeed(Protocol.leaves(context, lengths, reply))
-                  : new SealError({ reason: reply.reason, detail: reply.detail })
-              )
-            })
+                  : new SealError(
+                      "reason" in reply ? reply : { reason: "Unavailable", detail: "its worker thread is confused" }
+                    )
+            )
+          )
+        }),
+      unseal: (context, leaves, options) =>
+        Effect.suspend(() => {
+          const verifyOnly = options?.verifyOnly === true
+          const blobs = leaves.map(({ stored }) => stored)
+          let bytes = 0
+          for (const { content, stored } of leaves) bytes += Math.max(stored.length, Number(content.size))
+          return run(bytes, inline.unseal(context, leaves, options), (hand) =>
+            Effect.map(
+              send(hand, context, bytes, blobs, (head) => Unsealing.request(head, leaves, verifyOnly)),
+              (reply) =>
+                // the bytes are gone with a thread that died: who wants them reads them again
+                "lengths" in reply ? Unsealing.leaves(reply, verifyOnly) : leaves.map(() => undefined)
+            )
           )
         })
     }

@@ -9,15 +9,17 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as FileExport from "../fs5/FileExport.ts"
+import * as LeafBatches from "../fs5/LeafBatches.ts"
 import type { Pipeline } from "../fs5/Pipeline.ts"
 import type { KeyedEntry } from "../fs5/ReadableLayer.ts"
 import type * as Snapshot from "../fs5/Snapshot.ts"
 import type { TreeError } from "../fs5/TreeError.ts"
 import * as Bytes from "../schema/Bytes.ts"
 import * as LocalPath from "../schema/LocalPath.ts"
-import type { NodeEntry } from "../schema/Node.ts"
+import type { ContentRef, NodeEntry } from "../schema/Node.ts"
 import * as LocalTree from "../services/LocalTree.ts"
 import * as Progress from "../services/Progress.ts"
+import * as Sealer from "../services/Sealer.ts"
 import * as FileMetadata from "./FileMetadata.ts"
 import * as Folder from "./Folder.ts"
 import * as List from "./List.ts"
@@ -60,25 +62,29 @@ export interface Result {
   readonly problems: { readonly damaged: number; readonly skipped: number; readonly metadata: number }
 }
 
-const batch = 512
+/** Entries that are looked at together. */
+const batch = 2048
 
-/** A file of at most so many bytes that is one leaf is read and written together with others. */
-const smallFile = 1024n * 1024n
+/** A file of at most so many bytes is read and written together with others. */
+const smallFile = LeafBatches.longest
 
 /** Small files that are in memory at once: so many bytes, or so many files. */
-const groupBytes = 4n * 1024n * 1024n
-const groupFiles = 128
+const groupBytes = 8n * 1024n * 1024n
+const groupFiles = 1024
 
 /** Groups that are under way at once: one is written while blobs of the next are on their way. */
 const groupsInFlight = 2
 
-/** Blobs that are read at the same time for one group. */
+/** Blobs of a group that are read one by one at the same time, where they do not come together. */
 const readsInFlight = 8
+
+/** Other files that are written at the same time. */
+const othersInFlight = 4
 
 /** A small file that has to be written. */
 interface Small {
   readonly key: string
-  readonly entry: NodeEntry
+  readonly entry: NodeEntry & { readonly content: ContentRef }
   readonly components: LocalTree.Components
 }
 
@@ -126,6 +132,7 @@ const sameContent = Effect.fnUntraced(function* (pipeline: Pipeline, entry: Node
 export const restore = Effect.fn("Restore.restore")(function* (snapshot: Snapshot.Snapshot, options: Options) {
   const tree = yield* LocalTree.LocalTree
   const progress = yield* Progress.Progress
+  const sealer = yield* Sealer.Sealer
   const { dryRun, overwrite, path } = options
   const { pipeline } = snapshot
   const prefix = path === "" ? "" : `${path}/`
@@ -209,7 +216,7 @@ export const restore = Effect.fn("Restore.restore")(function* (snapshot: Snapsho
     const content =
       entry.content?.structural === "leaf"
         ? yield* pipeline.readLeaf(entry)
-        : Stream.mapChunksEffect(FileExport.exportFile(pipeline, entry), (pieces) =>
+        : Stream.mapChunksEffect(FileExport.exportFile(pipeline, entry, sealer), (pieces) =>
             Effect.as(progress.step({ bytes: Chunk.reduce(pieces, 0, (sum, bytes) => sum + bytes.length) }), pieces)
           )
     if (content instanceof Uint8Array) yield* progress.step({ bytes: content.length })
@@ -217,30 +224,63 @@ export const restore = Effect.fn("Restore.restore")(function* (snapshot: Snapsho
     yield* wrote(Number(size))
   })
 
+  /** The bytes of small files, nothing for those that cannot be read. */
+  const readAll = Effect.fnUntraced(function* (files: ReadonlyArray<Small>) {
+    yield* pipeline.prefetchNodes(
+      files.flatMap(({ entry: { childContext, content } }) =>
+        content.structural === "link" && childContext === undefined ? [content] : []
+      )
+    )
+    const wanted: Array<FileExport.PlacedChunk> = []
+    /** Where in `wanted` each file begins, nothing for one whose chunks are not known. */
+    const places: Array<{ readonly from: number; readonly count: number } | undefined> = []
+    for (const { entry } of files) {
+      const chunks = yield* Effect.either(FileExport.fewChunks(pipeline, entry))
+      if (Either.isLeft(chunks) || chunks.right === undefined) places.push(undefined)
+      else {
+        places.push({ from: wanted.length, count: chunks.right.length })
+        wanted.push(...chunks.right)
+      }
+    }
+    const pieces = (yield* LeafBatches.read(sealer, wanted)).map((leaf) => leaf?.bytes)
+    const missed = [...wanted.keys()].filter((at) => pieces[at] === undefined)
+    const length = Math.ceil(missed.length / readsInFlight)
+    yield* Effect.forEach(
+      Array.from({ length: readsInFlight }, (_, strand) => missed.slice(strand * length, (strand + 1) * length)),
+      (strand) =>
+        Effect.forEach(
+          strand,
+          (at) =>
+            Effect.map(Effect.either(wanted[at]!.pipeline.readLeaf(wanted[at]!.entry)), (bytes) => {
+              if (Either.isRight(bytes)) pieces[at] = bytes.right
+            }),
+          { discard: true }
+        ),
+      { concurrency: "unbounded", discard: true }
+    )
+    return places.map((place) => {
+      if (place === undefined) return undefined
+      const own = pieces.slice(place.from, place.from + place.count).filter((bytes) => bytes !== undefined)
+      if (own.length < place.count) return undefined
+      return own.length === 1 ? own[0] : Bytes.concat(...own)
+    })
+  })
+
   /** Reads and writes small files where nothing is yet; nothing is lost for those that do not go smoothly: they go one by one. */
   const restoreGroup = Effect.fnUntraced(function* (group: ReadonlyArray<Small>) {
     const free = yield* target.areFree(group.map(({ components }) => components))
     const fresh = group.filter((_, at) => free[at] === true)
+    const others = group.filter((_, at) => free[at] !== true)
+    const contents = yield* readAll(fresh)
     const read: Array<LocalTree.WholeWrite> = []
     const readable: Array<Small> = []
-    const others = group.filter((_, at) => free[at] !== true)
-    const readOne = (small: Small, at: number) =>
-      Effect.map(Effect.either(pipeline.readLeaf(small.entry)), (bytes) => {
-        if (Either.isLeft(bytes)) others.push(small)
-        else contents[at] = bytes.right
-      })
-    const contents: Array<Uint8Array | undefined> = new Array(fresh.length)
-    const length = Math.ceil(fresh.length / readsInFlight)
-    yield* Effect.forEach(
-      Array.from({ length: readsInFlight }, (_, strand) => strand * length),
-      (from) =>
-        Effect.forEach(fresh.slice(from, from + length), (small, at) => readOne(small, from + at), { discard: true }),
-      { concurrency: "unbounded", discard: true }
-    )
     let bytes = 0
     for (const [at, small] of fresh.entries()) {
       const content = contents[at]
-      if (content === undefined) continue
+      if (content === undefined) {
+        others.push(small)
+        continue
+      }
       read.push({ components: small.components, bytes: content, metadata: metadata(small.entry) })
       readable.push(small)
       bytes += content.length
@@ -262,16 +302,16 @@ export const restore = Effect.fn("Restore.restore")(function* (snapshot: Snapsho
     yield* Effect.forEach(others, ({ entry, key }) => guarded([key, entry]), { discard: true })
   })
 
-  /** Where a small file of one leaf goes; nothing for everything else. */
+  /** Where a small file goes; nothing for everything else. */
   const smallOf = ([key, entry]: KeyedEntry): Small | undefined => {
     const { content, semantic } = entry
     const own = relative(key)
-    if (own === "" || own.endsWith("/") || content?.structural !== "leaf" || content.size > smallFile) return undefined
+    if (own === "" || own.endsWith("/") || content === undefined || content.size > smallFile) return undefined
     if ((semantic?.unix?.fileType ?? "regular") !== "regular") return undefined
     const components = own.split("/")
     return components.some((component) => LocalPath.componentProblem(component) !== undefined)
       ? undefined
-      : { key, entry, components }
+      : { key, entry: { ...entry, content }, components }
   }
 
   const restoreBatch = Effect.fnUntraced(function* (items: ReadonlyArray<KeyedEntry>) {
@@ -282,7 +322,7 @@ export const restore = Effect.fn("Restore.restore")(function* (snapshot: Snapsho
       const small = smallOf(keyed)
       if (small === undefined) others.push(keyed)
       else {
-        const size = small.entry.content?.size ?? 0n
+        const { size } = small.entry.content
         const group = groups[groups.length - 1]
         bytes += size
         if (group !== undefined && bytes <= groupBytes && group.length < groupFiles) group.push(small)
@@ -293,7 +333,7 @@ export const restore = Effect.fn("Restore.restore")(function* (snapshot: Snapsho
       }
     }
     yield* Effect.forEach(groups, restoreGroup, { concurrency: groupsInFlight, discard: true })
-    yield* Effect.forEach(others, guarded, { concurrency: 8, discard: true })
+    yield* Effect.forEach(others, guarded, { concurrency: othersInFlight, discard: true })
   })
 
   /** Keys of directories that are there now, and wait for their metadata. */

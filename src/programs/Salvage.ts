@@ -37,7 +37,7 @@ export type Item =
 export const scan = (snapshot: Snapshot.Snapshot, range?: KeyRange): Stream.Stream<Item, TreeError> =>
   Stream.suspend(() => {
     if (snapshot.isEmpty) return Stream.empty
-    const stack: Array<{ readonly node: TreeReader.TreeNode; next: number }> = []
+    const stack: Array<{ readonly node: TreeReader.TreeNode; next: number; ahead: number }> = []
     let started = false
 
     const enter = (node: TreeReader.TreeNode): Chunk.Chunk<Item> => {
@@ -46,7 +46,7 @@ export const scan = (snapshot: Snapshot.Snapshot, range?: KeyRange): Stream.Stre
           KeyOrder.within(TreeReader.entriesOf(node), range).map((keyed): Item => ({ _tag: "Entry", keyed }))
         )
       const next = range?.from === undefined ? 0 : Math.max(0, KeyOrder.lastAtMost(node.node.entries, range.from))
-      stack.push({ node, next })
+      stack.push({ node, next, ahead: next })
       return Chunk.empty()
     }
 
@@ -72,8 +72,16 @@ export const scan = (snapshot: Snapshot.Snapshot, range?: KeyRange): Stream.Stre
         const { node } = top
         const index = top.next++
         const link = node.node.entries[index]
-        if (link !== undefined && KeyOrder.isBefore(link[0], range?.until))
-          return visit(TreeReader.readChild(node, index), link[0], node.node.entries[index + 1]?.[0] ?? node.until)
+        if (link !== undefined && KeyOrder.isBefore(link[0], range?.until)) {
+          const child = visit(
+            TreeReader.readChild(node, index),
+            link[0],
+            node.node.entries[index + 1]?.[0] ?? node.until
+          )
+          if (index < top.ahead) return child
+          top.ahead = index + TreeReader.aheadNodes
+          return Effect.zipRight(TreeReader.readAhead(node, index, { until: range?.until }), child)
+        }
         stack.pop()
       }
       return Effect.fail(Option.none())

@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Random from "effect/Random"
 import * as Stream from "effect/Stream"
+import * as LeafBatches from "../fs5/LeafBatches.ts"
 import * as NodeCache from "../fs5/NodeCache.ts"
 import * as Pipeline from "../fs5/Pipeline.ts"
 import type { TreeError } from "../fs5/TreeError.ts"
@@ -16,6 +17,7 @@ import * as TreeWalk from "../fs5/TreeWalk.ts"
 import * as Hash from "../schema/Hash.ts"
 import type { BlobStoreError } from "../services/BlobStore.ts"
 import * as Progress from "../services/Progress.ts"
+import * as Sealer from "../services/Sealer.ts"
 import * as VaultState from "../services/VaultState.ts"
 import * as Head from "./Head.ts"
 import * as Salvage from "./Salvage.ts"
@@ -63,10 +65,12 @@ interface Due {
   readonly where: () => string
 }
 
-/** Leaves that are read at the same time, and those that are gathered before any is: so many, or so many bytes. */
+/** Leaves that are read one by one at the same time, and those that are gathered before any is. */
 const readsInFlight = 8
-const batchLeaves = 256
-const batchBytes = 8n * 1024n * 1024n
+const batchLeaves = 4096
+
+/** Bytes of nodes that were read ahead. */
+const cachedNodes = 4 * 1024 * 1024
 
 /**
  * Reads every snapshot, node and blob once, checks all hashes down to the plaintext, and tells each damage; a store that
@@ -77,15 +81,16 @@ const batchBytes = 8n * 1024n * 1024n
  */
 export const verify = Effect.fn("Verify.verify")(function* (vault: Vault.Readable, options: Options = {}) {
   const progress = yield* Progress.Progress
+  const sealer = yield* Sealer.Sealer
   const state = yield* VaultState.VaultState
   const counts = { snapshots: 0, nodes: 0, blobs: 0, unread: 0, bytes: 0, damaged: 0 }
   const seen = new Set<string>()
-  // nothing may answer but the store itself
+  // nothing may answer but the store itself: what is in the cache was read by this run
   const pipeline = Pipeline.make({
     primitives: vault.primitives,
     blobs: vault.blobs,
     context: vault.pipeline.context,
-    cache: NodeCache.make({ capacity: 0 })
+    cache: NodeCache.make({ capacity: cachedNodes })
   })
 
   const damage = (found: Damage) =>
@@ -113,27 +118,30 @@ export const verify = Effect.fn("Verify.verify")(function* (vault: Vault.Readabl
     return yield* damage({ kind: "blob", hash: Hash.toHex(hash), at: where(), detail: read.left.message })
   })
 
-  /** Reads what is due, some at a time; a fiber for each leaf would cost more than reading it. */
-  const checkAll = (due: ReadonlyArray<Due>) => {
+  /** Reads what is due together; what that does not bring, as what is damaged, by itself. */
+  const checkAll = Effect.fnUntraced(function* (due: ReadonlyArray<Due>) {
     const before = counts.bytes
-    const length = Math.ceil(due.length / readsInFlight)
-    const strands = Array.from({ length: Math.min(readsInFlight, due.length) }, (_, at) =>
-      due.slice(at * length, (at + 1) * length)
+    const wanted = due.map(({ item }) => item)
+    const opened = yield* LeafBatches.read(sealer, wanted, { verifyOnly: true })
+    for (const leaf of opened) counts.bytes += leaf?.length ?? 0
+    const rest = due.filter((_, at) => opened[at] === undefined)
+    const length = Math.ceil(rest.length / readsInFlight)
+    const strands = Array.from({ length: Math.min(readsInFlight, rest.length) }, (_, at) =>
+      rest.slice(at * length, (at + 1) * length)
     )
-    return Effect.forEach(strands, (strand) => Effect.forEach(strand, checkLeaf, { discard: true }), {
+    yield* Effect.forEach(strands, (strand) => Effect.forEach(strand, checkLeaf, { discard: true }), {
       concurrency: "unbounded",
       discard: true
-    }).pipe(Effect.zipRight(Effect.suspend(() => progress.step({ bytes: counts.bytes - before }))))
-  }
+    })
+    yield* progress.step({ bytes: counts.bytes - before })
+  })
 
-  const tree = (root: TreeReader.Root | undefined, at: string) => {
+  const tree = (root: TreeReader.Root | undefined, at: string, keys = pipeline) => {
     if (root === undefined || seen.has(Hash.toHex(root.hash))) return Effect.void
     let due: Array<Due> = []
-    let dueBytes = 0n
     const check = Effect.suspend(() => {
       const taken = due
       due = []
-      dueBytes = 0n
       return taken.length === 0 ? Effect.void : checkAll(taken)
     })
     const reached = Effect.fnUntraced(function* (items: Chunk.Chunk<TreeWalk.Reached | TreeWalk.Unreadable>) {
@@ -159,13 +167,12 @@ export const verify = Effect.fn("Verify.verify")(function* (vault: Vault.Readabl
             }
             counts.blobs += 1
             due.push({ item, where })
-            dueBytes += item.entry.content.size
-            if (due.length >= batchLeaves || dueBytes >= batchBytes) yield* check
+            if (due.length >= batchLeaves) yield* check
           }
         }
       }
     })
-    return TreeWalk.inspect(pipeline, root, { skip: (hash) => seen.has(Hash.toHex(hash)) }).pipe(
+    return TreeWalk.inspect(keys, root, { skip: (hash) => seen.has(Hash.toHex(hash)) }).pipe(
       Stream.runForEachChunk(reached),
       Effect.zipRight(check)
     )
@@ -187,7 +194,7 @@ export const verify = Effect.fn("Verify.verify")(function* (vault: Vault.Readabl
     counts.snapshots += 1
     const at = `snapshot ${info.number}:`
     const published = yield* Effect.either(Head.read(vault, info.id, info.blob))
-    if (Either.isRight(published)) yield* tree(published.right.root, at)
+    if (Either.isRight(published)) yield* tree(published.right.root, at, Head.pipelineOf(pipeline, published.right))
     else if (!isDamage(published.left)) return yield* Effect.fail(published.left)
     else yield* damage({ kind: "snapshot", hash: Hash.toHex(info.id), at, detail: published.left.message })
   }

@@ -23,8 +23,19 @@ export const toUtf8 = (bytes: Uint8Array): string | undefined => {
   }
 }
 
+const hexDigits = Array.from("0123456789abcdef", (digit) => digit.charCodeAt(0))
+const shortHex = new Array<number>(64)
+
 /** Lower-case hex. @since 0.1.0 @category conversions */
-export const toHex = (bytes: Uint8Array): string => Encoding.encodeHex(bytes)
+export const toHex = (bytes: Uint8Array): string => {
+  // a hash's, which is made all the time and kept as a key: one flat string where joining leaves a chain of 32
+  if (bytes.length !== 32) return Encoding.encodeHex(bytes)
+  for (let i = 0; i < 32; i++) {
+    shortHex[i * 2] = hexDigits[bytes[i]! >> 4]!
+    shortHex[i * 2 + 1] = hexDigits[bytes[i]! & 15]!
+  }
+  return String.fromCharCode(...shortHex)
+}
 
 /** The bytes of a hex text, optionally of exactly `length` bytes. @since 0.1.0 @category conversions */
 export const fromHex = (text: string, length?: number): Either.Either<Uint8Array, FormatError> => {

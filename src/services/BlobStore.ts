@@ -33,6 +33,25 @@ export class BlobStoreError extends Schema.TaggedError<BlobStoreError>()("BlobSt
   }
 }
 
+/** Where a blob lies in a larger object. @since 0.1.0 @category models */
+export interface Location {
+  /** What {@link Bulk.read} calls the object. */
+  readonly object: string
+  readonly offset: number
+  readonly length: number
+}
+
+/** Reading many blobs with few reads, from objects in which they lie side by side. @since 0.1.0 @category models */
+export interface Bulk {
+  /** For each blob where it lies; nothing where only `get` can tell, or where looking failed. */
+  readonly locate: (hashes: ReadonlyArray<Hash>) => Effect.Effect<ReadonlyArray<Location | undefined>>
+  /**
+   * Bytes of an object in a buffer that nobody else has, *not verified*: who asks holds each blob against its hash, and asks
+   * `get` for one that is not what it should be. That is where other copies are tried and where errors are told.
+   */
+  readonly read: (object: string, offset: number, length: number) => Effect.Effect<Uint8Array, BlobStoreError>
+}
+
 /** @since 0.1.0 @category models */
 export interface Service {
   /** What people call this store. */
@@ -50,6 +69,8 @@ export interface Service {
    * even after a crash. For a blob that has rotted; a store that lacks it can only remove and put. Durable after `sync`.
    */
   readonly replace?: (hash: Hash, bytes: Uint8Array) => Effect.Effect<void, BlobStoreError>
+  /** For stores that keep many blobs in one object; others are asked for one blob after the other. */
+  readonly bulk?: Bulk
   /** Every blob's hash, in no particular order. */
   readonly list: Stream.Stream<Hash, BlobStoreError>
   /** Removes the blob; one that is not there is success. */

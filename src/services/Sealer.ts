@@ -36,6 +36,23 @@ export interface SealedChunk {
   readonly stored: Uint8Array
 }
 
+/** A leaf blob as it was read, and what the tree says of it. @since 0.1.0 @category models */
+export interface StoredLeaf {
+  readonly content: ContentRef
+  /** Whether its entry says that it was not compressed, and nothing else (docs/format/fs5.md §6.2). */
+  readonly isSkipped: boolean
+  /** Not verified yet. */
+  readonly stored: Uint8Array
+}
+
+/** A leaf that is what the tree says, down to the hash of its plaintext. @since 0.1.0 @category models */
+export interface OpenedLeaf {
+  /** The plaintext's length. */
+  readonly length: number
+  /** The plaintext; nothing where it was only to be verified. It may share its buffer with others. */
+  readonly bytes: Uint8Array | undefined
+}
+
 /** @since 0.1.0 @category models */
 export interface Service {
   /**
@@ -46,6 +63,17 @@ export interface Service {
     context: TraversalContext,
     chunks: ReadonlyArray<Uint8Array>
   ) => Effect.Effect<ReadonlyArray<SealedChunk>, SealError>
+  /**
+   * The way back (docs/format/fs5.md §6.3), in order: each blob is held against its hash, opened under `context` and held
+   * against its plaintext's hash and length. Nothing stands for one that is not what the tree says, or that could not be
+   * looked at: who wants to know reads it by itself. The bytes are given away with their buffers. With `verifyOnly` no
+   * plaintext is answered.
+   */
+  readonly unseal: (
+    context: TraversalContext,
+    leaves: ReadonlyArray<StoredLeaf>,
+    options?: { readonly verifyOnly?: boolean }
+  ) => Effect.Effect<ReadonlyArray<OpenedLeaf | undefined>>
 }
 
 /** @since 0.1.0 @category services */

@@ -54,6 +54,7 @@ const exported = (pipeline: Pipeline.Pipeline, entry: NodeEntry) =>
 const counting = () => {
   const counted = { chunks: 0 }
   const service: Sealer.Service = {
+    ...sealer,
     seal: (context, chunks) =>
       Effect.suspend(() => {
         counted.chunks += chunks.length

@@ -11,7 +11,7 @@ import * as Bytes from "../../src/schema/Bytes.ts"
 import * as Hash from "../../src/schema/Hash.ts"
 import * as TraversalContext from "../../src/schema/TraversalContext.ts"
 import * as Crypto from "../../src/services/Crypto.ts"
-import { Sealer } from "../../src/services/Sealer.ts"
+import { Sealer, type StoredLeaf } from "../../src/services/Sealer.ts"
 import * as Built from "../e2e/cairn.ts"
 import { noise } from "../e2e/cairn.ts"
 
@@ -80,6 +80,40 @@ describe("sealing on worker threads", () => {
         }
       }).pipe(Effect.timeout("20 seconds"))
       assert.strictEqual(moved[0]!.length, 0)
+    }).pipe(provide({ workers: 2, inlineBytes: 0, script }))
+  )
+
+  it.live("opens what it sealed as the calling thread does; a leaf that is not what the tree says is nothing", () =>
+    Effect.gen(function* () {
+      const sealer = yield* Sealer
+      let elsewhere = false
+      for (let round = 0; round < 200 && !elsewhere; round++) {
+        const sealed = yield* inline.seal(vault, chunksOf(round))
+        const leaves = (): ReadonlyArray<StoredLeaf> =>
+          sealed.map(({ entry, stored }, at) => {
+            const bytes = stored.slice()
+            if (at === 1) bytes[7]! ^= 1
+            return {
+              content: at === 2 ? { ...entry.content, size: entry.content.size + 1n } : entry.content,
+              isSkipped: entry.childContext !== undefined,
+              stored: bytes
+            }
+          })
+        const given = leaves()
+        const opened = yield* sealer.unseal(vault, given)
+        elsewhere = given[0]!.stored.length === 0
+        const plain = chunksOf(round)
+        for (const [at, leaf] of opened.entries()) {
+          if (at === 1 || at === 2) assert.isUndefined(leaf)
+          else assert.deepStrictEqual([leaf?.length, leaf?.bytes], [plain[at]!.length, plain[at]])
+        }
+        assert.deepStrictEqual(
+          (yield* sealer.unseal(vault, leaves(), { verifyOnly: true })).map((leaf) => [leaf?.length, leaf?.bytes]),
+          (yield* inline.unseal(vault, leaves(), { verifyOnly: true })).map((leaf) => [leaf?.length, leaf?.bytes])
+        )
+        yield* Effect.promise(() => new Promise((done) => setTimeout(done, 20)))
+      }
+      assert.isTrue(elsewhere, "the work was never done on another thread")
     }).pipe(provide({ workers: 2, inlineBytes: 0, script }))
   )
 

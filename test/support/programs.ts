@@ -192,11 +192,11 @@ export const head = Effect.gen(function* () {
 export const contents = Effect.fnUntraced(function* (published: Head.Published) {
   const vault = yield* Vault.open("docs")
   const out: Record<string, string> = {}
-  const found = yield* Stream.runCollect(Vault.snapshot(vault, published.root).scan())
-  for (const [key, entry] of found) {
+  const tree = Head.tree(vault, published)
+  for (const [key, entry] of yield* Stream.runCollect(tree.scan())) {
     if (entry.content === undefined) out[key] = ""
     else {
-      const bytes = yield* Stream.runCollect(FileExport.exportFile(vault.pipeline, entry))
+      const bytes = yield* Stream.runCollect(FileExport.exportFile(tree.pipeline, entry))
       out[key] = Bytes.toUtf8(Bytes.concat(...bytes)) ?? "(not text)"
     }
   }

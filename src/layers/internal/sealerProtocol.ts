@@ -8,6 +8,8 @@ import * as Hash from "../../schema/Hash.ts"
 import type { Primitives } from "../../schema/Primitives.ts"
 import type { TraversalContext } from "../../schema/TraversalContext.ts"
 import type { SealError, SealedChunk } from "../../services/Sealer.ts"
+import { release } from "./release.ts"
+import type * as Unsealing from "./unsealing.ts"
 
 /** What a worker is started with. */
 export interface Start {
@@ -43,7 +45,8 @@ export interface Ready {
   readonly ready: true
 }
 
-export type Reply = Sealed | Refused | Ready
+export type Request = SealRequest | Unsealing.UnsealRequest
+export type Reply = Sealed | Refused | Unsealing.Unsealed | Ready
 
 const factsEach = 3
 
@@ -72,6 +75,8 @@ export const seal = (primitives: Primitives, context: TraversalContext, request:
     hashes.set(blob.plaintextHash, index * Hash.length * 2 + Hash.length)
     facts.set([blob.stored.length, Number(blob.blocks), blob.skipped ? 1 : 0], index * factsEach)
   }
+  // copied: they would wait for a garbage collector that sees none of their memory
+  release(blobs.map((blob) => blob.stored))
   return { id, stored, hashes, facts }
 }
 

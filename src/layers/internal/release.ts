@@ -1,0 +1,28 @@
+/**
+ * Giving the memory of large buffers back at once. A garbage collector that sees only small objects lets hundreds of them pile up.
+ */
+import { MessageChannel, type MessagePort } from "node:worker_threads"
+
+let sink: MessagePort | undefined
+
+/**
+ * Frees the buffers that these views lie in, which nobody may look at any more: they are empty from now on. Never for bytes that
+ * were given to a file or a socket: the system may still be reading them when the answer is here.
+ */
+export const release = (views: Iterable<ArrayBufferView>): void => {
+  if (sink === undefined) {
+    const { port1, port2 } = new MessageChannel()
+    // what is moved to a port whose other end is closed is dropped there and then
+    port2.close()
+    port1.unref()
+    sink = port1
+  }
+  const buffers = new Set<ArrayBuffer>()
+  for (const { buffer } of views) if (buffer instanceof ArrayBuffer && buffer.byteLength > 0) buffers.add(buffer)
+  if (buffers.size === 0) return
+  try {
+    sink.postMessage(undefined, [...buffers])
+  } catch {
+    // one that cannot be moved, as the memory of a wasm instance: nothing is lost, they are collected some time
+  }
+}
