@@ -186,11 +186,11 @@ export const verb = Verb.make({
   description:
     "Places for blobs: store add NAME --type local --path DIR · store add NAME --type s3 --bucket … · store add NAME --type relay --url … · store list · store show NAME · store remove NAME · store test NAME · store link NAME FILE… · store unlink NAME FILE…",
   config,
-  handler: ({ dryRun, words, ...given }, voice) => {
+  handler: Effect.fnUntraced(function* ({ dryRun, words, ...given }, voice) {
     const [action] = words
-    if (action === "test") return test(words[1], words.slice(2), voice)
-    if (action === "link" || action === "unlink") return link(action, words[1], words.slice(2), dryRun, voice)
-    return ConfigTables.run({
+    if (action === "test") return yield* test(words[1], words.slice(2), voice)
+    if (action === "link" || action === "unlink") return yield* link(action, words[1], words.slice(2), dryRun, voice)
+    return yield* ConfigTables.run({
       section: "store",
       more: ["test", "link", "unlink"],
       words,
@@ -208,5 +208,5 @@ export const verb = Verb.make({
           .join("  "),
       fields: (rest) => fieldsOf(given, rest)
     })
-  }
+  })
 })

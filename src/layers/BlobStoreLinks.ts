@@ -134,7 +134,7 @@ export const make = ({ largest = 64 * 1024 * 1024, objects, primitives }: Option
       Stream.runCollect,
       Effect.mapError(failed(Hash.toHex(hash))),
       Effect.flatMap((marks) => Effect.forEach(marks, (mark) => recordOf(mark.slice(mark.lastIndexOf("/") + 1)))),
-      Effect.map((found) => found.filter((link) => link !== undefined && link.hash === Hash.toHex(hash)))
+      Effect.map((found) => found.flatMap((link) => (link?.hash === Hash.toHex(hash) ? [link] : [])))
     )
 
   const drop = Effect.fnUntraced(function* (link: Link) {
@@ -181,7 +181,7 @@ export const make = ({ largest = 64 * 1024 * 1024, objects, primitives }: Option
   const links = objects.list("links/").pipe(
     Stream.mapError(failed("list")),
     Stream.mapEffect((path) => recordOf(path.slice("links/".length, -".json".length))),
-    Stream.filter((link) => link !== undefined)
+    Stream.filter((link): link is Link => link !== undefined)
   )
 
   return {

@@ -6,6 +6,7 @@
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -71,6 +72,8 @@ const transient = new Set([408, 425, 429, 500, 502, 503, 504])
 const mostBytes = 128 * 1024 * 1024
 const longestWait = Duration.minutes(2)
 const shownMost = 1000
+/** How long a relay counts as away after it did not answer. */
+const awayFor = Duration.seconds(30)
 
 const reasons: Readonly<Record<number, Failure["reason"]>> = {
   400: "Refused",
@@ -157,6 +160,30 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       )
     )
 
+  let failedAt: number | undefined
+  /**
+   * Sends again what may succeed a little later. After a request for which all that was in vain the next ones are sent once or
+   * twice, until one succeeds or a while has passed: whoever has much to ask does not wait for each of it.
+   */
+  const patiently = <A>(attempt: Effect.Effect<A, Failure>): Effect.Effect<A, Failure> =>
+    Effect.flatMap(Clock.currentTimeMillis, (began) => {
+      const isAway = failedAt !== undefined && began - failedAt < Duration.toMillis(awayFor)
+      return Effect.retry(attempt, isAway ? { ...again, times: 1 } : again).pipe(
+        Effect.tapBoth({
+          onSuccess: () =>
+            Effect.sync(() => {
+              failedAt = undefined
+            }),
+          onFailure: (failed) =>
+            failed.transient
+              ? Effect.map(Clock.currentTimeMillis, (now) => {
+                  failedAt = now
+                })
+              : Effect.void
+        })
+      )
+    })
+
   const client: Client = {
     name,
     send: (request, accepts = []) =>
@@ -167,10 +194,10 @@ export const make = Effect.fnUntraced(function* (options: Options) {
           onTimeout: () => fail("Unavailable", `did not answer within ${Duration.format(timeout)}`, true)
         }),
         permits.withPermits(1),
-        Effect.retry(again)
+        patiently
       ),
     stream: (request) =>
-      Effect.map(Effect.retry(begin(request, []), again), (response) => Stream.mapError(response.stream, unreached))
+      Effect.map(patiently(begin(request, [])), (response) => Stream.mapError(response.stream, unreached))
   }
   return client
 })

@@ -61,10 +61,10 @@ export const copy = Effect.fn("Copying.copy")(function* (vault: Vault.Vault, sto
     // nothing is lost by going on: what is damaged everywhere is what `verify` tells
     if (!Salvage.isDamage(read.left)) return yield* Effect.fail(read.left)
   })
-  const tree = (root: TreeReader.Root | undefined) =>
+  const tree = (root: TreeReader.Root | undefined, keys = pipeline) =>
     root === undefined || seen.has(Hash.toHex(root.hash))
       ? Effect.void
-      : TreeWalk.inspect(pipeline, root, { skip: (hash) => seen.has(Hash.toHex(hash)) }).pipe(
+      : TreeWalk.inspect(keys, root, { skip: (hash) => seen.has(Hash.toHex(hash)) }).pipe(
           Stream.mapEffect(
             (item) => {
               if (item._tag === "Unreadable" && !Salvage.isDamage(item.error)) return Effect.fail(item.error)
@@ -82,7 +82,7 @@ export const copy = Effect.fn("Copying.copy")(function* (vault: Vault.Vault, sto
   const snapshots = yield* Snapshots.all(vault, head)
   for (const info of snapshots) {
     const published = yield* Effect.either(Head.read(vault, info.id, info.blob))
-    if (Either.isRight(published)) yield* tree(published.right.root)
+    if (Either.isRight(published)) yield* tree(published.right.root, Head.pipelineOf(pipeline, published.right))
     else if (published.left._tag === "BlobStoreError" && !Salvage.isDamage(published.left))
       return yield* Effect.fail(published.left)
   }

@@ -23,6 +23,7 @@ import * as BlobStore from "../services/BlobStore.ts"
 import * as Crypto from "../services/Crypto.ts"
 import * as Registry from "../services/Registry.ts"
 import * as RelayAccess from "./RelayAccess.ts"
+import { answer, immutable, partBytes, quoted, rangeOf } from "./RelayAnswer.ts"
 import * as RelayMemory from "./RelayMemory.ts"
 
 /** @since 0.1.0 @category models */
@@ -37,13 +38,11 @@ export interface Options {
 }
 
 const mebibyte = 1024 * 1024
-/** The largest entry: a pin's inline data and what stands around it (docs/format/core.md §7). */
-const maxEntryBytes = mebibyte + 1024
+/** The largest entry: those of vaults have at most 222 bytes of inline data (docs/format/core.md §7, §20). */
+const maxEntryBytes = 1024
 const heartbeatEvery = Duration.seconds(15)
 const maxDelegationBytes = 4096
 const decodeDelegation = Schema.decodeUnknown(Schema.parseJson(RelayApi.Delegation))
-/** Larger answers go out in parts, and their room in memory is taken until the last of them. */
-const partBytes = 64 * 1024
 /** Room for all answers that are no larger. */
 const smallRoom = 16 * mebibyte
 /** The most streams of changes that are open at once. */
@@ -60,17 +59,6 @@ const blobFailed = (error: BlobStore.BlobStoreError) =>
 
 const registryFailed = (error: Registry.RegistryError) =>
   error.reason === "Corrupt" ? new RelayApi.Damaged({ detail: error.message }) : unavailable(error)
-
-const quoted = (hex: string): string => `"${hex}"`
-
-/** The inclusive range that a `Range` header asks of `size` bytes: all, a part, or none that there is. */
-const rangeOf = (header: string | undefined, size: number): { from: number; to: number } | "all" | "none" => {
-  const [, first, last] = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header ?? "") ?? []
-  if (first === undefined || last === undefined || (first === "" && last === "")) return "all"
-  const from = first === "" ? Math.max(0, size - Number(last)) : Number(first)
-  const to = first === "" || last === "" ? size - 1 : Math.min(Number(last), size - 1)
-  return from > to || (first === "" && Number(last) === 0) ? "none" : { from, to }
-}
 
 const make = Effect.fnUntraced(function* (options: Options) {
   const blobs = yield* BlobStore.BlobStore
@@ -125,23 +113,6 @@ const make = Effect.fnUntraced(function* (options: Options) {
   const sizeOf = (hash: Hash.Hash) =>
     blobs.size === undefined ? Effect.succeed(undefined) : Effect.mapError(blobs.size(hash), blobFailed)
 
-  /** The bytes as an answer, in parts that the other side takes as fast as it can. */
-  const answer = (
-    bytes: Uint8Array,
-    options: { readonly status?: number; readonly headers: Record<string, string> }
-  ) => {
-    const contentType = "application/octet-stream"
-    if (bytes.length <= partBytes) return HttpServerResponse.uint8Array(bytes, { ...options, contentType })
-    const parts = Array.from({ length: Math.ceil(bytes.length / partBytes) }, (_, index) =>
-      bytes.subarray(index * partBytes, (index + 1) * partBytes)
-    )
-    return HttpServerResponse.stream(Stream.fromIterable(parts).pipe(Stream.rechunk(1)), {
-      ...options,
-      contentType,
-      contentLength: bytes.length
-    })
-  }
-
   const hashOf = (hex: string) =>
     Either.mapLeft(Hash.fromHex(hex), (problem) => new RelayApi.BadRequest({ detail: problem.message }))
 
@@ -156,12 +127,6 @@ const make = Effect.fnUntraced(function* (options: Options) {
 
   const etagOf = (entry: RegistryEntry.RegistryEntry): string =>
     Hash.toHex(primitives.blake3(RegistryEntry.toBytes(entry)))
-
-  const immutable = (hash: string) => ({
-    etag: quoted(hash),
-    "cache-control": "public, max-age=31536000, immutable",
-    "accept-ranges": "bytes"
-  })
 
   const aboutLayer = HttpApiBuilder.group(RelayApi.RelayApi, "about", (handlers) =>
     handlers

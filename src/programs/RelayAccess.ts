@@ -128,33 +128,41 @@ export const make = Effect.gen(function* () {
     return chain
   })
 
+  /** What is counted for one token is looked at and changed by one at a time. */
+  const turns = new Map<string, Effect.Semaphore>()
+  const inTurn = ({ hash }: RelayTokens.Token) => {
+    const turn = turns.get(hash) ?? Effect.unsafeMakeSemaphore(1)
+    turns.set(hash, turn)
+    return turn.withPermits(1)
+  }
+
+  const setApart = (hash: string, bytes: number) =>
+    Effect.sync(() => {
+      const now = (reserved.get(hash) ?? 0) + bytes
+      if (now > 0) reserved.set(hash, now)
+      else reserved.delete(hash)
+    })
+
   /** Sets `bytes` of what the token may write in all apart until the scope ends, so that several writes at once keep to it. */
   const reserve = Effect.fnUntraced(function* (chain: Chain, bytes: number) {
-    for (const { hash, maxTotalBytes, name } of chain) {
-      if (maxTotalBytes !== undefined) {
+    for (const token of chain) {
+      const { hash, maxTotalBytes, name } = token
+      if (maxTotalBytes === undefined) continue
+      const taken = Effect.gen(function* () {
         const used = yield* Effect.mapError(tokens.used(name), unavailable)
-        // nothing comes between this look and the entry below it
-        const before = reserved.get(hash) ?? 0
-        if (used + before + bytes > maxTotalBytes)
+        if (used + (reserved.get(hash) ?? 0) + bytes > maxTotalBytes)
           return yield* new RelayApi.Forbidden({
             detail: `this token may write ${maxTotalBytes} bytes in all, and has written ${used}`
           })
-      }
-      yield* Effect.acquireRelease(
-        Effect.sync(() => reserved.set(hash, (reserved.get(hash) ?? 0) + bytes)),
-        () =>
-          Effect.sync(() => {
-            const left = (reserved.get(hash) ?? 0) - bytes
-            if (left > 0) reserved.set(hash, left)
-            else reserved.delete(hash)
-          })
-      )
+        yield* setApart(hash, bytes)
+      })
+      yield* Effect.acquireRelease(inTurn(token)(taken), () => setApart(hash, -bytes))
     }
   })
 
   /** Counts bytes as written by the token, and by all above it. */
   const count = (chain: Chain, bytes: number) =>
-    Effect.forEach(chain, ({ name }) => tokens.use(name, bytes), { discard: true })
+    Effect.forEach(chain, (token) => inTurn(token)(tokens.use(token.name, bytes)), { discard: true })
 
   /** Lets another device in: a token below the one that asks, never with more than that one may. */
   const delegate = Effect.fnUntraced(function* (chain: Chain, asked: typeof RelayApi.Delegation.Type) {

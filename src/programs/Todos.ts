@@ -117,8 +117,12 @@ class HeadAhead extends Data.TaggedError("HeadAhead")<{
   }
 }
 
+/** Those of the nodes that the vault's heads contain. */
+const reachedNow = (vault: Vault, nodes: ReadonlyArray<string>) =>
+  Effect.flatMap(Head.current(vault), ({ heads }) => Snapshots.reached(vault, heads, nodes))
+
 /**
- * Copies the head to the registry of a place, over entries of a lower revision alone, once the place holds what it leads to.
+ * Copies the head to the registry of a place, over entries of a lower revision that come before it, once the place holds what it leads to.
  * A place that is none of the vault's any more has nothing to get.
  */
 const mirrorHead = Effect.fnUntraced(function* (
@@ -148,6 +152,16 @@ const mirrorHead = Effect.fnUntraced(function* (
         ours: head.revision
       })
     }
+    // a lower one may be what this device published before its registry was put back: others have read it
+    const others = held.filter(({ hash }) => !Bytes.equals(hash, head.hash)).map(({ hash }) => Hash.toHex(hash))
+    const known = others.length === 0 ? new Set() : yield* reachedNow(vault, others)
+    if (others.some((hash) => !known.has(hash)))
+      return yield* new HeadAhead({
+        vault: vault.name,
+        store: todo.store,
+        revision: there?.revision ?? 0n,
+        ours: head.revision
+      })
     // what is there changes only upwards, so this ends
     if ((yield* registry.set(head, held))._tag === "Stored") return true
   }

@@ -66,14 +66,14 @@ describe("a vault in a relay", () => {
     let relay = await Relay.start(relayHome)
     await addStore(home, relay.url, join(place, "token"))
     Cairn.smallTree(place)
-    for (let file = 0; file < 40; file++) Cairn.write(join(place, "docs/many", `${file}`), Cairn.noise(file, 300_000))
+    for (let file = 0; file < 24; file++) Cairn.write(join(place, "docs/many", `${file}`), Cairn.noise(file, 250_000))
 
     const running = Cairn.start(home, ["backup", "docs", "docs:"], { cwd: place })
     // killed once it has taken some blobs, and not all of them
     const taken = () => Cairn.files(join(relayHome, "data")).filter((file) => file.includes("blob3")).length
     while (taken() < 8) await new Promise((done) => setTimeout(done, 20))
     await relay.stop("SIGKILL")
-    expect(taken()).toBeLessThan(40)
+    expect(taken()).toBeLessThan(24)
     relay = await Relay.start(relayHome, portOf(relay.url))
     // whether the first run got over it or not, the next one finishes
     await running.ended

@@ -88,7 +88,7 @@ describe("a relay that is killed in the middle of writes", () => {
 const mebibyte = 1024 * 1024
 
 describe("a relay that is asked what nobody should ask", () => {
-  const requests = Number(process.env.CAIRN_TEST_REQUESTS ?? 1500)
+  const requests = Number(process.env.CAIRN_TEST_REQUESTS ?? 1200)
 
   /** What the process has in memory in MiB: now, and at its peak. */
   const memory = (pid: number | undefined) => {

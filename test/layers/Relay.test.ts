@@ -1,9 +1,12 @@
 import { createServer, type Server } from "node:http"
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientError from "@effect/platform/HttpClientError"
 import { assert, describe, it } from "@effect/vitest"
 import { blake3 } from "@noble/hashes/blake3.js"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import * as TestClock from "effect/TestClock"
 import * as BlobStoreObjects from "../../src/layers/BlobStoreObjects.ts"
 import * as BlobStoreRelay from "../../src/layers/BlobStoreRelay.ts"
 import * as CryptoAuto from "../../src/layers/CryptoAuto.ts"
@@ -18,6 +21,7 @@ import * as Crypto from "../../src/services/Crypto.ts"
 import * as ObjectStore from "../../src/services/ObjectStore.ts"
 import * as BlobStoreSuite from "../conformance/BlobStore.ts"
 import * as RegistrySuite from "../conformance/Registry.ts"
+import { patiently } from "../support/programs.ts"
 import { entryOf, key } from "../support/registry.ts"
 import * as Relay from "../support/relay.ts"
 
@@ -126,6 +130,24 @@ describe("a relay over HTTP", () => {
         headers: { "if-none-match": whole.headers.get("etag") ?? "" }
       })
       assert.strictEqual(known.status, 304)
+    })
+  )
+
+  fact("a large blob comes in parts, whole and by ranges, and its length is told without it", {}, (_, ask) =>
+    Effect.gen(function* () {
+      const large = new Uint8Array(300_001).map((_, index) => index % 251)
+      const path = `/blobs/${hex(large)}`
+      yield* ask(path, { method: "PUT", body: large })
+      const bytes = function* (range?: string) {
+        const response = yield* ask(path, range === undefined ? {} : { headers: { range } })
+        const body = new Uint8Array(yield* Effect.promise(() => response.arrayBuffer()))
+        return [response.status, response.headers.get("content-length"), body] as const
+      }
+      assert.deepStrictEqual(yield* bytes(), [200, "300001", large])
+      assert.deepStrictEqual(yield* bytes("bytes=1000-199999"), [206, "199000", large.slice(1000, 200_000)])
+      assert.deepStrictEqual(yield* bytes("bytes=-70000"), [206, "70000", large.slice(-70_000)])
+      const head = yield* ask(path, { method: "HEAD" })
+      assert.deepStrictEqual([head.status, head.headers.get("content-length")], [200, "300001"])
     })
   )
 
@@ -244,6 +266,34 @@ describe("a relay over HTTP", () => {
       const relay = yield* Relay.start(yield* RegistryMemory.make(), { blobs: lying })
       const blobs = yield* Effect.provide(BlobStoreRelay.make(relay.client), Relay.http)
       assert.strictEqual((yield* Effect.flip(blobs.get(hash))).reason, "Damaged")
+    }).pipe(Effect.provide(CryptoAuto.layer()))
+  )
+
+  it.effect("a relay that is away is waited for once, and not by each of many requests", () =>
+    Effect.gen(function* () {
+      let asked = 0
+      const away = HttpClient.make((request) =>
+        Effect.suspend(() => {
+          asked += 1
+          return new HttpClientError.RequestError({ request, reason: "Transport", description: "no route" })
+        })
+      )
+      const blobs = yield* Effect.provideService(
+        BlobStoreRelay.make({ url: "https://relay.invalid" }),
+        HttpClient.HttpClient,
+        away
+      )
+      const { hash } = BlobStoreSuite.blobOf("hello")
+      const ask = Effect.gen(function* () {
+        const before = asked
+        const error = yield* patiently(Effect.flip(blobs.get(hash)))
+        assert.strictEqual(error.reason, "Unavailable")
+        return asked - before
+      })
+      assert.strictEqual(yield* ask, 8)
+      assert.strictEqual(yield* ask, 2)
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(yield* ask, 8)
     }).pipe(Effect.provide(CryptoAuto.layer()))
   )
 
