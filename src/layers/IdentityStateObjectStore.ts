@@ -27,18 +27,18 @@ export const make = Effect.fnUntraced(function* (objects: ObjectStore.Service) {
     seen: (warm) => Effect.mapError(seen.load(warm), failed("seen")),
     saveSeen: (next) =>
       seen.load(next.warm).pipe(
-        Effect.flatMap((known) =>
-          known !== undefined && known.secrets >= next.secrets && known.config >= next.config
-            ? Effect.void
-            : seen.save(
-                next.warm,
-                new IdentityState.Seen({
-                  warm: next.warm,
-                  secrets: highest(next.secrets, known?.secrets),
-                  config: highest(next.config, known?.config)
-                })
-              )
-        ),
+        Effect.flatMap((known) => {
+          const devices = known !== undefined && known.secrets > next.secrets ? known.devices : next.devices
+          const isKnown = known !== undefined && known.secrets >= next.secrets && known.config >= next.config
+          if (isKnown && known.devices?.join() === devices?.join()) return Effect.void
+          const highestOf = new IdentityState.Seen({
+            warm: next.warm,
+            secrets: highest(next.secrets, known?.secrets),
+            config: highest(next.config, known?.config),
+            ...(devices === undefined ? {} : { devices })
+          })
+          return seen.save(next.warm, highestOf)
+        }),
         Effect.mapError(failed("seen"))
       ),
     copied: (place) => Effect.mapError(copied.load(place), failed("copied")),

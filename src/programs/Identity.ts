@@ -63,6 +63,8 @@ export interface Loaded {
   readonly config: IdentityReading.Current | undefined
   /** The place that decides, and what it has; nothing where it does not answer. */
   readonly primary: { readonly secrets: IdentityReading.Reached; readonly config: IdentityReading.Reached } | undefined
+  /** Places that were asked and did not answer, with the reason. */
+  readonly silent: ReadonlyMap<string, string>
 }
 
 /** The entries of secrets that hand over to another warm key. @since 0.1.0 @category conversions */
@@ -160,7 +162,13 @@ const asked = Effect.fnUntraced(function* (keys: Keyring.IdentityKeys, options: 
       }`
     })
   }
-  return { secrets: secrets.filter(Either.isRight), config: config.filter(Either.isRight), primary }
+  const silent = new Map(
+    names.flatMap((name, index) => {
+      const problem = [secrets[index], config[index]].find((answer) => answer !== undefined && Either.isLeft(answer))
+      return problem !== undefined && Either.isLeft(problem) ? [[name, problem.left] as const] : []
+    })
+  )
+  return { secrets: secrets.filter(Either.isRight), config: config.filter(Either.isRight), primary, silent }
 })
 
 const loadOnce = Effect.fnUntraced(function* (keys: Keyring.IdentityKeys, options: ReadOptions) {
@@ -189,12 +197,12 @@ const loadOnce = Effect.fnUntraced(function* (keys: Keyring.IdentityKeys, option
       reason: "RolledBack",
       detail: `the stores that answer have revision ${revisions.secrets} of the devices and ${revisions.config} of the vaults, which name ${named.secrets} and ${named.config}; connect the store with the newer ones`
     })
-  yield* state.saveSeen(new IdentityState.Seen({ warm, ...revisions }))
-
   const secret =
     secrets === undefined ? emptySecrets(keys) : yield* Effect.mapError(Values.toSecrets(secrets.entries), damaged)
   const isReplaced = !Bytes.equals(crypto.primitives.ed25519PublicKey(Redacted.value(secret.warmSeed)), keys.warm)
   if (isReplaced && secrets !== undefined) return { next: yield* successor(secret, secrets.entries) } as const
+  const devices = [...secret.devices.values()].map(({ ageRecipient }) => ageRecipient)
+  yield* state.saveSeen(new IdentityState.Seen({ warm, ...revisions, devices }))
   const directory: Values.Directory =
     config === undefined
       ? { stores: new Map(), vaults: new Map(), seed: Redacted.make(yield* crypto.randomBytes(32)) }
@@ -210,7 +218,7 @@ const loadOnce = Effect.fnUntraced(function* (keys: Keyring.IdentityKeys, option
       return newest === undefined || (time !== undefined && time > newest) ? time : newest
     }, undefined)
   }
-  const loaded: Loaded = { keys, identity, secrets, config, primary: answers.primary }
+  const loaded: Loaded = { keys, identity, secrets, config, primary: answers.primary, silent: answers.silent }
   return { loaded } as const
 })
 
@@ -339,15 +347,8 @@ export const secretEntries = (
 export const heals = (error: { readonly _tag: string; readonly reason?: unknown }): boolean =>
   error._tag === "Lost" || error.reason === "Unavailable" || error.reason === "Unreached"
 
-/**
- * Changes the identity: `change` is given what it is now and answers what it is to be, and is asked again when somebody else
- * changed it meanwhile, so it must be about what it adds or removes and not about the rest. Ends when the place that decides
- * has it; the other places follow (`IdentityCopies.spread`).
- *
- * @since 0.1.0
- * @category programs
- */
-export const update = Effect.fn("Identity.update")(function* (
+/** As `update`, and answers what was read last as well. @since 0.1.0 @category programs */
+export const change = Effect.fn("Identity.change")(function* (
   change: (identity: Identity) => Identity,
   options: Pick<ReadOptions, "identities"> = {}
 ) {
@@ -379,7 +380,7 @@ export const update = Effect.fn("Identity.update")(function* (
         isForOthers,
         named: loaded.identity.revisions.config + (wroteConfig ? 1n : 0n)
       })
-      if (!wroteConfig && !wroteSecrets) return loaded.identity
+      if (!wroteConfig && !wroteSecrets) return loaded
     }
     return yield* new Lost()
   })
@@ -397,13 +398,39 @@ export const update = Effect.fn("Identity.update")(function* (
 })
 
 /**
+ * Changes the identity: `change` is given what it is now and answers what it is to be, and is asked again when somebody else
+ * changed it meanwhile, so it must be about what it adds or removes and not about the rest. Ends when the place that decides
+ * has it; the other places follow (`IdentityCopies.spread`).
+ *
+ * @since 0.1.0
+ * @category programs
+ */
+export const update = Effect.fn("Identity.update")(function* (
+  next: (identity: Identity) => Identity,
+  options: Pick<ReadOptions, "identities"> = {}
+) {
+  return (yield* change(next, options)).identity
+})
+
+/**
  * Whom everything is sealed for: the devices of the newest list that this device can have, and the phrase. Nothing for a
- * device that belongs to no identity.
+ * device that belongs to no identity. Without the place that decides it fails, unless this device was the only one when the
+ * list was seen last: there is nobody then who may have been removed since.
  *
  * @since 0.1.0
  * @category programs
  */
 export const recipients = Effect.fn("Identity.recipients")(function* () {
-  const loaded = yield* load({ isQuick: true })
-  return loaded === undefined ? undefined : recipientsOf(loaded.identity, loaded.keys.recovery)
+  const loaded = yield* Effect.either(load({ isQuick: true }))
+  if (Either.isRight(loaded)) {
+    const found = loaded.right
+    return found === undefined ? undefined : recipientsOf(found.identity, found.keys.recovery)
+  }
+  const { left } = loaded
+  if (!(left instanceof IdentityReading.IdentityError) || left.reason !== "Unreachable") return yield* left
+  const keyring = yield* Keyring.Keyring
+  const [keys, { recipient }] = [yield* keyring.identity, yield* keyring.device]
+  const seen = keys === undefined ? undefined : yield* (yield* IdentityState.IdentityState).seen(Bytes.toHex(keys.warm))
+  const isAlone = seen?.devices?.every((one) => one === recipient) === true
+  return isAlone && keys !== undefined ? [recipient, keys.recovery.recipient] : yield* left
 })

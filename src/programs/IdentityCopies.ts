@@ -71,7 +71,8 @@ const keepBundle = Effect.fnUntraced(function* (loaded: Identity.Loaded, primary
   const places = yield* Places.Places
   const { identity, keys } = loaded
   const key = IdentityReading.streamKey(primitives, keys.warm, "identityVault")
-  const answers = yield* IdentityReading.ask(places.names.map(places.open), key)
+  const answering = places.names.filter((name) => !loaded.silent.has(name))
+  const answers = yield* IdentityReading.ask(answering.map(places.open), key)
   const [newest] = answers
     .filter(Either.isRight)
     .flatMap(({ right: { entries, place } }) => entries.map((entry) => ({ entry, place })))
@@ -144,11 +145,11 @@ export const anchor = Effect.fnUntraced(function* (place: Places.Place, keys: Ke
  * @since 0.1.0
  * @category programs
  */
-export const spread = Effect.fn("IdentityCopies.spread")(function* () {
+export const spread = Effect.fn("IdentityCopies.spread")(function* (known?: Identity.Loaded) {
   const places = yield* Places.Places
   const state = yield* IdentityState.IdentityState
   const keyring = yield* Keyring.Keyring
-  const loaded = yield* Identity.load()
+  const loaded = known ?? (yield* Identity.load())
   const pending: Array<Pending> = []
   if (loaded === undefined) return pending
   const { config, keys, secrets } = loaded
@@ -173,15 +174,27 @@ export const spread = Effect.fn("IdentityCopies.spread")(function* () {
   })
 
   for (const name of places.names) {
-    const known = yield* state.copied(name)
-    if (known !== undefined && known.entries.join() === wanted.join()) continue
-    const ended = yield* Effect.either(bring(name))
+    const copied = yield* state.copied(name)
+    if (copied !== undefined && copied.entries.join() === wanted.join()) continue
+    const silent = loaded.silent.get(name)
+    const ended = silent === undefined ? yield* Effect.either(bring(name)) : Either.right(silent)
     const problem = Either.isRight(ended) ? ended.right : ended.left.message
     if (problem === undefined) yield* state.saveCopied(new IdentityState.Copied({ place: name, entries: wanted }))
     // nothing is lost: it is not remembered as copied, and the caller is told
     else pending.push({ place: name, problem })
   }
   return pending
+})
+
+/** Whether every place is known to hold these very lists, so that nobody has to be asked. @since 0.1.0 @category programs */
+export const isSpread = Effect.fnUntraced(function* ({ config, secrets }: Identity.Loaded) {
+  const state = yield* IdentityState.IdentityState
+  const places = yield* Places.Places
+  if ((yield* behind()).length > 0) return false
+  const first = yield* state.copied(places.names[0])
+  return [secrets, config].every(
+    (current) => current !== undefined && first?.entries.includes(hexOf(current.heads[0])) === true
+  )
 })
 
 /**

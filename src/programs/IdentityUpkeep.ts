@@ -73,6 +73,8 @@ export interface StoreNow {
   readonly hash: string
   /** It was configured otherwise when this device told of it last. */
   readonly isChanged: boolean
+  /** This device has told of it. */
+  readonly isKnown: boolean
 }
 
 /** Holds the stores against what was told of them before. */
@@ -83,7 +85,7 @@ const compared = Effect.fnUntraced(function* (stores: Holdings["stores"]) {
   for (const [name, json] of stores) {
     const hash = Bytes.toHex(primitives.blake3(Bytes.fromUtf8(Redacted.value(json))))
     const known = yield* state.listed(name)
-    all.push({ name, json, hash, isChanged: known !== undefined && known.hash !== hash })
+    all.push({ name, json, hash, isKnown: known !== undefined, isChanged: known !== undefined && known.hash !== hash })
   }
   return all
 })
@@ -104,11 +106,18 @@ export const run = Effect.fn("IdentityUpkeep.run")(function* (host: string) {
   const found = yield* holdings()
   const stores = yield* compared(found.stores)
   const withAll = withHoldings(found, stores)
-  yield* Identity.update((identity) =>
+  const wanted = (identity: Identity.Identity) =>
     withAll(identity.revisions.secrets === 0n ? IdentityChanges.addDevice(host, device)(identity) : identity)
-  )
-  for (const { hash, name } of stores) yield* state.saveListed(new IdentityState.Listed({ store: name, hash }))
-  const pending = yield* IdentityCopies.spread()
+  const quick = yield* Identity.load({ isQuick: true })
+  const isListed = quick !== undefined && wanted(quick.identity) === quick.identity
+  const pending: Array<IdentityCopies.Pending> = []
+  // what is in order costs one question to one place
+  if (!isListed || !(yield* IdentityCopies.isSpread(quick))) {
+    const loaded = yield* Identity.change(wanted)
+    pending.push(...(yield* IdentityCopies.spread(loaded)))
+  }
+  for (const { hash, isChanged, isKnown, name } of stores)
+    if (isChanged || !isKnown) yield* state.saveListed(new IdentityState.Listed({ store: name, hash }))
   const retired = yield* NewPhrase.retire()
   const unsealed = yield* IdentitySealing.sealAll()
   return [

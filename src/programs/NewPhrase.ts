@@ -2,8 +2,8 @@
  * Changing the recovery phrase, together with the warm key.
  *
  * There is one commit point: the last revision of the secrets under the old warm key, at the place that decides, which hands
- * over to the new one and is not sealed for the old words. Everything that the new words lead to is there before it; whatever
- * follows is on durable lists.
+ * over to the new one and is not sealed for the old words. Everything that the new words lead to is there before it, and this
+ * device's vaults are sealed for both; whatever follows is on durable lists.
  *
  * @since 0.1.0
  */
@@ -20,12 +20,15 @@ import * as Crypto from "../services/Crypto.ts"
 import * as IdentityState from "../services/IdentityState.ts"
 import * as Keyring from "../services/Keyring.ts"
 import * as Places from "../services/Places.ts"
+import * as VaultState from "../services/VaultState.ts"
 import * as Identity from "./Identity.ts"
 import * as IdentityChanges from "./IdentityChanges.ts"
 import * as IdentityCopies from "./IdentityCopies.ts"
 import * as IdentityReading from "./IdentityReading.ts"
 import * as Publish from "./Publish.ts"
+import * as Reseal from "./Reseal.ts"
 import * as SpecialVault from "./SpecialVault.ts"
+import * as Vault from "./Vault.ts"
 
 /** Another device changed the phrase meanwhile. @since 0.1.0 @category errors */
 export class PhraseOvertaken extends Schema.TaggedError<PhraseOvertaken>()("PhraseOvertaken", {}) {
@@ -67,6 +70,21 @@ const prepare = Effect.fnUntraced(function* (loaded: Identity.Loaded, next: Keyr
   const config = yield* put("config", Values.fromDirectory(loaded.identity, loaded.config?.entries), 0n)
   yield* put("identitySecrets", Identity.secretEntries(next, loaded.identity.devices, loaded.secrets?.entries), config)
   yield* IdentityCopies.anchor(primary, next)
+})
+
+/**
+ * Seals this device's vaults for the new words beside the old ones, so that at no time there are words in force that do not
+ * open them.
+ */
+const sealForBoth = Effect.fnUntraced(function* (next: Keyring.IdentityKeys) {
+  const state = yield* VaultState.VaultState
+  for (const name of yield* state.vaults) {
+    const vault = yield* Vault.open(name)
+    const newestRecipients = Effect.map(Vault.recipientsNow(vault), (recipients) => [
+      ...new Set([...recipients, next.recovery.recipient])
+    ])
+    yield* Reseal.reseal({ ...vault, newestRecipients })
+  }
 })
 
 /** The commit point: from here on the new words count and the old ones do not. */
@@ -132,6 +150,7 @@ export const proceed = Effect.fn("NewPhrase.proceed")(function* () {
       return yield* new PhraseOvertaken()
     }
     yield* prepare(loaded, next)
+    yield* sealForBoth(next)
     yield* state.saveRetired(new IdentityState.Retired({ warm: Bytes.toHex(old.warm), places: [] }))
     yield* commit(loaded, next)
     yield* finish

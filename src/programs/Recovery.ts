@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
 import * as AgeKey from "../schema/AgeKey.ts"
 import * as ColdPointer from "../schema/ColdPointer.ts"
@@ -16,6 +17,7 @@ import * as Keyring from "../services/Keyring.ts"
 import * as VaultState from "../services/VaultState.ts"
 import * as IdentityUpkeep from "./IdentityUpkeep.ts"
 import * as Reseal from "./Reseal.ts"
+import * as Todos from "./Todos.ts"
 import * as Vault from "./Vault.ts"
 
 /** A new phrase, and what may be kept of it. @since 0.1.0 @category models */
@@ -126,8 +128,18 @@ export const establish = Effect.fn("Recovery.establish")(function* (keys: Keyrin
  * @category programs
  */
 export const complete = Effect.fn("Recovery.complete")(function* (host: string) {
+  const state = yield* VaultState.VaultState
   // nothing is lost: the keys are kept, and the next run goes on from there
-  return yield* Effect.catchAll(IdentityUpkeep.run(host), (error) => Effect.succeed([error.message]))
+  const problems = yield* Effect.catchAll(IdentityUpkeep.run(host), (error) => Effect.succeed([error.message]))
+  const pending: Array<string> = []
+  for (const name of yield* state.vaults) {
+    if ((yield* state.todos(name)).length === 0) continue
+    const left = yield* Effect.either(Effect.flatMap(Vault.open(name), Todos.workOff))
+    // nothing is lost either: what is left stays on the vault's own list
+    if (Either.isLeft(left)) pending.push(left.left.message)
+    else if (left.right.length > 0) pending.push(`vault ${name}: not every store has its newest snapshot yet`)
+  }
+  return [...problems, ...pending]
 })
 
 /**

@@ -32,7 +32,9 @@ export class Seen extends Schema.Class<Seen>("IdentitySeen")({
   /** The warm key that they are of, in hex. */
   warm: Schema.String,
   secrets: Schema.BigInt,
-  config: Schema.BigInt
+  config: Schema.BigInt,
+  /** The devices' age recipients at that revision of the secrets. */
+  devices: Schema.optional(Schema.Array(Schema.String))
 }) {}
 
 /** What of the identity a place holds for certain. @since 0.1.0 @category models */

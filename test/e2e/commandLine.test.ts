@@ -32,6 +32,7 @@ let pages: ReadonlyArray<Cairn.Ended>
 /** Operands with which each verb would do its work. */
 const operands: Readonly<Record<string, ReadonlyArray<string>>> = {
   init: [],
+  recover: ["store"],
   backup: ["docs", "docs:"],
   restore: ["docs:", "out"],
   list: ["docs:"],
@@ -42,6 +43,10 @@ const operands: Readonly<Record<string, ReadonlyArray<string>>> = {
   approve: [],
   watch: ["docs:"],
   doctor: [],
+  device: ["list"],
+  pull: ["docs:"],
+  join: [],
+  invite: [],
   vault: ["list"],
   store: ["list"],
   source: ["list"],

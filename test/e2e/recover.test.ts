@@ -1,8 +1,10 @@
 // everything is lost but one store: the words alone bring it back, with the real binary
 import * as fs from "node:fs"
 import { join } from "node:path"
+import * as Effect from "effect/Effect"
 import { afterAll, beforeAll, expect, it, vi } from "vitest"
 import * as Relay from "../support/relayProcess.ts"
+import * as Moto from "../support/s3Moto.ts"
 import * as Cairn from "./cairn.ts"
 import { init } from "./words.ts"
 
@@ -113,6 +115,29 @@ it("a relay", async () => {
   }
 })
 
+it.runIf(Moto.isHere)(
+  "a bucket of a service that nobody here wrote, on a machine that was told of it alone",
+  async () => {
+    const moto = await Moto.start()
+    try {
+      const place = Cairn.folder()
+      const [a, b] = [join(place, "a"), join(place, "b")]
+      const { bucket } = await Effect.runPromise(Moto.bucket(moto))
+      const store = `[store.bucket]\ntype = "s3"\nendpoint = "${moto.endpoint}"\nbucket_name = "${bucket}"\naccess_key = "${Moto.accessKey}"\nsecret_key = { file = "${join(place, "secret")}" }\n`
+      Cairn.write(join(place, "secret"), "moto-takes-any")
+      configure(a, `default_store = "bucket"\n\n${store}\n[vault.docs]\nblob_stores = ["bucket"]\n`)
+      const { input } = await lose(a, place)
+      fs.rmSync(a, { recursive: true })
+      configure(b, store)
+      const recovered = await Cairn.expectCode(0, b, ["recover", "--store", "bucket"], { input })
+      expect(recovered.stdout).toContain("recovered docs:")
+      await expectBoth(b, place)
+    } finally {
+      await moto.stop()
+    }
+  }
+)
+
 it("words that are wrong are named, and a slip is found", async () => {
   const place = Cairn.folder()
   const [a, b] = [join(place, "a"), join(place, "b")]
@@ -149,4 +174,52 @@ it("new words take the place of the old ones", async () => {
   expect((await Cairn.expectCode(0, a, ["status"])).stdout).not.toContain("still to be done")
   await Cairn.expectCode(0, b, ["recover", store], { input: changed.words.join(" ") })
   await expectBoth(b, place)
+})
+
+it("a phrase of an earlier version, of which the public half alone was kept, is completed with its words", async () => {
+  const place = Cairn.folder()
+  const [a, b] = [join(place, "a"), join(place, "b")]
+  const { shown } = await lose(a, place)
+  // as such a version left it
+  const keys = join(a, "config/keys")
+  const { did, recipient } = JSON.parse(fs.readFileSync(join(keys, "person.json"), "utf8"))
+  fs.writeFileSync(join(keys, "recovery.json"), JSON.stringify({ recipient, did }))
+  fs.rmSync(join(keys, "person.json"))
+  fs.rmSync(join(a, "data/identity"), { recursive: true })
+  for (const name of fs.readdirSync(join(a, "data/store/registry"), { recursive: true }))
+    if (String(name).includes("ed"))
+      fs.rmSync(join(a, "data/store/registry", String(name)), { recursive: true, force: true })
+  const input = shown.words.join(" ")
+  await Cairn.expectCode(10, b, ["recover", join(a, "data/store")], { input })
+  expect((await Cairn.run(a, ["doctor"])).stdout).toContain("the phrase is of an earlier version")
+  const other = await init(a, undefined, [], shown.words.toReversed().join(" "))
+  expect(other.code, other.text).not.toBe(0)
+  const completed = await init(a, undefined, [], input)
+  expect(completed.code, completed.text).toBe(0)
+  // the heads go there with the next publication
+  Cairn.write(join(place, "docs/one-more"), "x")
+  await Cairn.expectCode(0, a, ["backup", "docs:"])
+  await Cairn.expectCode(0, b, ["recover", join(a, "data/store")], { input })
+  await expectBoth(b, place)
+})
+
+it("killed in the middle again and again, it ends well when it is let", async () => {
+  const place = Cairn.folder()
+  const [a, b, store] = [join(place, "a"), join(place, "b"), join(place, "store")]
+  configure(a, `[store.usb]\ntype = "local"\nbase_path = "${store}"\n\n[vault.docs]\nblob_stores = ["usb"]\n`)
+  const { input } = await lose(a, place)
+  fs.rmSync(a, { recursive: true })
+  const began = Date.now()
+  copy(store, join(place, "spare"))
+  await Cairn.expectCode(0, join(place, "other"), ["recover", join(place, "spare")], { input })
+  const whole = Date.now() - began
+  for (const part of [0.4, 0.6, 0.75, 0.9]) {
+    const running = Cairn.start(b, ["recover", store], { input })
+    const timer = setTimeout(() => running.kill("SIGKILL"), whole * part)
+    await running.ended
+    clearTimeout(timer)
+  }
+  await Cairn.expectCode(0, b, ["recover", store], { input })
+  await expectBoth(b, place)
+  await Cairn.expectCode(0, b, ["config", "check"])
 })

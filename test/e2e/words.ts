@@ -10,11 +10,12 @@ export interface Shown {
   readonly asked: ReadonlyArray<number>
 }
 
-/** Runs `cairn init` on a terminal of its own (util-linux's `script` makes it) and answers each question. */
+/** Runs `cairn init` on a terminal of its own (util-linux's `script` makes it) and answers each question, also that for a phrase that is known. */
 export const init = (
   home: string,
   answer: (words: ReadonlyArray<string>, place: number) => string = (words, place) => words[place - 1]!,
-  more: ReadonlyArray<string> = []
+  more: ReadonlyArray<string> = [],
+  known = ""
 ): Promise<Shown> =>
   new Promise((resolve, reject) => {
     const child = spawn(
@@ -32,8 +33,13 @@ export const init = (
         .map(([, place, word]) => [Number(place), word!] as const)
         .sort(([a], [b]) => a - b)
         .map(([, word]) => word)
+    let isTold = false
     child.stdout.on("data", (chunk: Buffer) => {
       text = stripVTControlCharacters(text + chunk.toString())
+      if (!isTold && text.includes("The twelve words, in order:")) {
+        isTold = true
+        child.stdin.write(`${known}\r`)
+      }
       for (const [, place] of text.matchAll(/Word number (\d+)\?/g)) {
         if (asked.includes(Number(place))) continue
         asked.push(Number(place))

@@ -164,6 +164,25 @@ describe("an identity", () => {
     })
   )
 
+  it.effect("a publication is sealed for the newest list or not at all, unless there is no other device", () =>
+    Effect.gen(function* () {
+      const { all, first, keys } = yield* person(1)
+      const own = first.keys.recipient
+      all[0].faults.isAway = true
+      assert.deepStrictEqual(yield* first.on(Identity.recipients()), [own, keys.recovery.recipient])
+      all[0].faults.isAway = false
+      const second = yield* device(all)
+      yield* first.on(Identity.update(IdentityChanges.addDevice("second", IdentityChanges.keysOf(second.keys))))
+      assert.deepStrictEqual(
+        [...(yield* first.on(Identity.recipients()))!].sort(),
+        [own, second.keys.recipient, keys.recovery.recipient].sort()
+      )
+      all[0].faults.isAway = true
+      const error = yield* Effect.flip(first.on(Identity.recipients()))
+      assert.strictEqual(error._tag === "IdentityError" ? error.reason : error._tag, "Unreachable")
+    })
+  )
+
   it.effect("a place that answers older entries or foreign ones changes nothing", () =>
     Effect.gen(function* () {
       const { all, first, keys } = yield* person(1)
