@@ -9,8 +9,10 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Devices from "../programs/Devices.ts"
 import * as Head from "../programs/Head.ts"
+import * as Joining from "../programs/Joining.ts"
 import type * as Peer from "../programs/Peer.ts"
 import * as Pull from "../programs/Pull.ts"
+import * as Rekey from "../programs/Rekey.ts"
 import * as Vault from "../programs/Vault.ts"
 import * as Hash from "../schema/Hash.ts"
 import * as VaultState from "../services/VaultState.ts"
@@ -120,6 +122,12 @@ export const verb = Verb.make({
       const asked = Option.isNone(reference) ? undefined : yield* Reference.parse(reference.value)
       if (asked !== undefined && (asked.path !== "" || asked.snapshot._tag !== "Latest" || asked.snapshot.back !== 0))
         return yield* new Argv.Usage({ problem: `pull takes a whole vault: cairn pull ${asked.vault}:` })
+      // vaults that other devices made since this one joined
+      if (!dryRun) {
+        const missing = yield* Joining.takeMissing(asked?.vault)
+        for (const problem of missing.problems) yield* Console.complain(problem)
+        for (const { name } of missing.taken) yield* Console.note(common, `${name}: taken from your other devices`)
+      }
       const names = asked === undefined ? yield* state.vaults : [asked.vault]
       let code: number = exitCode.done
       let reached = 0
@@ -131,7 +139,18 @@ export const verb = Verb.make({
         failures.push(...problems)
         if (problems.length > 0) code = exitCode.skipped
         if (dryRun) yield* preview(vault, loaded, common)
-        else code = Math.max(code, yield* tell(vault, yield* Pull.pull(vault, loaded), common))
+        else {
+          code = Math.max(code, yield* tell(vault, yield* Pull.pull(vault, loaded), common))
+          // another device has removed one, and given the vault new keys
+          const keys = Rekey.successor(
+            vault.context,
+            loaded.flatMap(({ head }) => head ?? [])
+          )
+          if (keys !== undefined) {
+            yield* Rekey.rekey(vault, keys)
+            yield* Console.note(common, `${name}: new keys of another device are used from now on`)
+          }
+        }
       }
       yield* RecoveryHint.tell
       const [failure] = failures

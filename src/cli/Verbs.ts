@@ -37,6 +37,7 @@ const verbs: Readonly<Record<string, Listed>> = {
   list: { usage: "list [VAULT[@SNAP]:[PATH]]", does: "vaults, or what is in one", load: () => import("./List.ts") },
   show: { usage: "show VAULT[@SNAP]:PATH", does: "a file's bytes", load: () => import("./Show.ts") },
   log: { usage: "log VAULT:", does: "the snapshots of a vault", load: () => import("./Log.ts") },
+  diff: { usage: "diff REF [REF]", does: "what differs between two snapshots", load: () => import("./Diff.ts") },
   invite: { usage: "invite", does: "let another device in, with a code", load: () => import("./Invite.ts") },
   join: { usage: "join [FOLDER|URL]", does: "become one of your devices", load: () => import("./Join.ts") },
   device: {

@@ -30,8 +30,8 @@ export interface Device {
   readonly publicKey: PublicKey.PublicKey
 }
 
-/** Every place that can be opened now. */
-const places = Effect.gen(function* () {
+/** Every place that can be opened now. @since 0.1.0 @category programs */
+export const reachable = Effect.gen(function* () {
   const { names, open } = yield* Places.Places
   const opened = yield* Effect.forEach(names, (name) => Effect.either(open(name)), { concurrency: "unbounded" })
   return opened.flatMap((place) => (Either.isRight(place) ? [place.right] : []))
@@ -70,7 +70,7 @@ export const others = Effect.fn("Devices.others")(function* (own: PublicKey.Publ
  */
 export const load = Effect.fn("Devices.load")(function* (vault: Vault.Vault, device: Device) {
   const state = yield* VaultState.VaultState
-  const { blobs, registries } = sources(vault, yield* places)
+  const { blobs, registries } = sources(vault, yield* reachable)
   const seen = `${vault.name}/devices/${PublicKey.toHex(device.publicKey)}`
   const loaded = yield* Peer.load({
     name: `${vault.name} of ${device.label}`,
@@ -93,7 +93,7 @@ export const load = Effect.fn("Devices.load")(function* (vault: Vault.Vault, dev
  * @category programs
  */
 export const elsewhere = Effect.fn("Devices.elsewhere")(function* (vault: Vault.Vault) {
-  const opened = yield* places
+  const opened = yield* reachable
   const [first, ...rest] = opened.map((place) => place.registry)
   if (first === undefined) return undefined
   const registry = Peer.newestOf([first, ...rest])

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { contextEquals } from "../fs5/EntryEquality.ts"
+import type { Pipeline } from "../fs5/Pipeline.ts"
 import type * as Snapshot from "../fs5/Snapshot.ts"
 import type * as TreeReader from "../fs5/TreeReader.ts"
 import * as Bytes from "../schema/Bytes.ts"
@@ -158,12 +159,13 @@ export const newest = Effect.fn("Head.newest")(function* (vault: Readable, floor
   return (yield* current(vault, floor)).heads[0]
 })
 
+/** The pipeline with the keys that were published with the node. @since 0.1.0 @category accessors */
+export const pipelineOf = (pipeline: Pipeline, { node }: Published): Pipeline =>
+  contextEquals(node.context, pipeline.context) ? pipeline : pipeline.within(node.context)
+
 /** The node's tree, read with the keys that were published with it. @since 0.1.0 @category accessors */
-export const tree = (vault: Pick<Readable, "pipeline">, { node, root }: Published): Snapshot.Snapshot => {
-  const { pipeline } = vault
-  const isOwn = contextEquals(node.context, pipeline.context)
-  return Vault.snapshot({ pipeline: isOwn ? pipeline : pipeline.within(node.context) }, root)
-}
+export const tree = (vault: Pick<Readable, "pipeline">, published: Published): Snapshot.Snapshot =>
+  Vault.snapshot({ pipeline: pipelineOf(vault.pipeline, published) }, published.root)
 
 /** Whether `hash` is the node or stands in its inline history. @since 0.1.0 @category guards */
 export const contains = (published: Published | undefined, hash: string): boolean =>

@@ -22,6 +22,7 @@ import * as Keyring from "../services/Keyring.ts"
 import * as Places from "../services/Places.ts"
 import * as VaultState from "../services/VaultState.ts"
 import * as AdoptVault from "./AdoptVault.ts"
+import * as Devices from "./Devices.ts"
 import * as Identity from "./Identity.ts"
 import * as IdentityChanges from "./IdentityChanges.ts"
 import * as IdentityCopies from "./IdentityCopies.ts"
@@ -173,9 +174,8 @@ export const takeVault = Effect.fn("Joining.takeVault")(function* (
   devices: DeviceCatalogue.DeviceCatalogue
 ) {
   const keyring = yield* Keyring.Keyring
-  const places = yield* Places.Places
   const own = yield* keyring.device
-  const [first, ...rest] = yield* Effect.forEach(places.names, places.open)
+  const [first, ...rest] = yield* Devices.reachable
   const problems: Array<string> = []
   const heads: Array<Peer.Loaded> = []
   if (first === undefined) return { problems, taken: undefined }
@@ -202,4 +202,27 @@ export const takeVault = Effect.fn("Joining.takeVault")(function* (
   const result = yield* Pull.pull(yield* Vault.open(adopted.name), heads)
   const taken: Taken = { name: adopted.name, result, problems }
   return { problems, taken }
+})
+
+/**
+ * Takes those vaults of the identity that this device has not yet, or the one of that name: they came after it joined, or
+ * could not be read then. One that cannot be read now is in the problems.
+ *
+ * @since 0.1.0
+ * @category programs
+ */
+export const takeMissing = Effect.fn("Joining.takeMissing")(function* (wanted?: string) {
+  const taken: Array<Taken> = []
+  const problems: Array<string> = []
+  const keyring = yield* Keyring.Keyring
+  if ((yield* keyring.identity) === undefined) return { taken, problems }
+  const identity = yield* Identity.read({ isOffline: true })
+  for (const [name, entry] of identity?.vaults ?? []) {
+    if (wanted !== undefined && name !== wanted) continue
+    if ((yield* AdoptVault.find(entry.vaultId)) !== undefined) continue
+    const found = yield* takeVault(name, entry, identity?.devices ?? new Map())
+    if (found.taken !== undefined) taken.push(found.taken)
+    else problems.push(...found.problems.map((problem) => `vault ${name}: ${problem}`))
+  }
+  return { taken, problems }
 })

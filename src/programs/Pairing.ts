@@ -72,6 +72,11 @@ export interface Options {
   readonly limit?: Duration.Duration
 }
 
+const used = new PairingError({
+  reason: "Used",
+  detail: "another device has used this code already; make a new one with `cairn invite`"
+})
+
 /** What both sides can do once they share a code. */
 const channel = Effect.fnUntraced(function* ({ code, place }: Options, role: Message.Role) {
   const { primitives } = yield* Crypto.Crypto
@@ -124,7 +129,7 @@ const channel = Effect.fnUntraced(function* ({ code, place }: Options, role: Mes
         yield* place.blobs.sync
         const outcome = yield* place.registry.set(entry, [])
         if (outcome._tag === "Stored" || Bytes.equals(outcome.current.hash, hash)) return true
-        return yield* failed("Used", "another device has used this code already; make a new one with `cairn invite`")
+        return yield* used
       }),
       deadline,
       `store ${place.name} could not be written to in time`
@@ -338,6 +343,10 @@ export const join = Effect.fn("Pairing.join")(function* <E, R>(options: JoinOpti
   const { clear, failed, primitives, receive, secret, send, tampered } = lane
   const later = Effect.map(Clock.currentTimeMillis, (now) => now + Duration.toMillis(limit))
   const soon = (yield* Clock.currentTimeMillis) + Duration.toMillis(patience)
+  const slot = Message.slot(primitives, secret, "joiner", "commit")
+  // nothing is lost where it does not answer: the first message is only kept where there is none
+  const taken = yield* Effect.orElseSucceed(place.registry.entries(slot), () => [])
+  if (taken.some(({ key }) => StreamKey.equals(key, slot))) return yield* used
   const keys = yield* ephemeral
   const { nonce, recipient, signer } = keys
   const joinerReveal = Message.joinerReveal.encode({ nonce, recipient, signer, name, device })

@@ -9,6 +9,7 @@ import * as NodeCache from "../fs5/NodeCache.ts"
 import * as Pipeline from "../fs5/Pipeline.ts"
 import * as Snapshot from "../fs5/Snapshot.ts"
 import type * as TreeReader from "../fs5/TreeReader.ts"
+import * as Bytes from "../schema/Bytes.ts"
 import * as Hash from "../schema/Hash.ts"
 import * as TransparentNode from "../schema/TransparentNode.ts"
 import type * as TraversalContext from "../schema/TraversalContext.ts"
@@ -63,16 +64,20 @@ export interface Result {
  * its present recipients. Content stays as it is stored: its keys are in the new tree, for whoever may read that.
  *
  * The old keys stay in the vault's own record too, so that every snapshot can be read. After an interruption it may be run
- * again; a backup in between publishes under the old keys or the new ones, and loses nothing.
+ * again; a backup in between publishes under the old keys or the new ones, and loses nothing. `wanted` is a context that
+ * has all keys of the old one, in place of a new one.
  *
  * @since 0.1.0
  * @category programs
  */
-export const rekey = Effect.fn("Rekey.rekey")(function* (vault: Vault.Vault) {
+export const rekey = Effect.fn("Rekey.rekey")(function* (
+  vault: Vault.Vault,
+  wanted?: TraversalContext.TraversalContext
+) {
   const { primitives } = vault
   const envelope = yield* Envelope.Envelope
   const state = yield* VaultState.VaultState
-  const context = yield* fresh(vault.context)
+  const context = wanted ?? (yield* fresh(vault.context))
   const next: Vault.Vault = {
     ...vault,
     context,
@@ -119,3 +124,28 @@ export const rekey = Effect.fn("Rekey.rekey")(function* (vault: Vault.Vault) {
   const result: Result = { revision }
   return result
 })
+
+const keyOf = ({ keys }: TraversalContext.TraversalContext, slot: number | undefined) =>
+  slot === undefined ? undefined : keys?.get(slot)
+
+/**
+ * The keys that another device has given the vault since, if its head has some that came after this device's own: it has
+ * all of these, and writes with others.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const successor = (
+  own: TraversalContext.TraversalContext,
+  heads: ReadonlyArray<Head.Published>
+): TraversalContext.TraversalContext | undefined =>
+  heads
+    .map(({ node }) => node.context)
+    .find((context) => {
+      const hasAll = [...(own.keys ?? [])].every(([slot, key]) => {
+        const other = keyOf(context, slot)
+        return other !== undefined && Bytes.equals(other, key)
+      })
+      const slots = [context.leaf?.encryption?.slot, context.node?.encryption?.slot]
+      return hasAll && slots.every((slot) => slot !== undefined && keyOf(own, slot) === undefined)
+    })

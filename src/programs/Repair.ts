@@ -9,6 +9,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Mending from "../fs5/Mending.ts"
+import * as Merge from "../fs5/Merge.ts"
 import * as Snapshot from "../fs5/Snapshot.ts"
 import * as TreeEdit from "../fs5/TreeEdit.ts"
 import type { TreeError } from "../fs5/TreeError.ts"
@@ -21,7 +22,7 @@ import * as Head from "./Head.ts"
 import * as Publish from "./Publish.ts"
 import * as Salvage from "./Salvage.ts"
 import * as Snapshots from "./Snapshots.ts"
-import * as Vault from "./Vault.ts"
+import type * as Vault from "./Vault.ts"
 
 /** Nothing that was ever published of the vault can be read any more. @since 0.1.0 @category errors */
 export class NothingReadable extends Schema.TaggedError<NothingReadable>()("NothingReadable", {
@@ -68,7 +69,7 @@ const reader = (vault: Vault.Vault) => {
     let first: TreeError | undefined
     if (published.root !== undefined)
       yield* Stream.runForEach(
-        TreeWalk.inspect(vault.pipeline, published.root),
+        TreeWalk.inspect(Head.pipelineOf(vault.pipeline, published), published.root),
         Effect.fnUntraced(function* (item) {
           if (item._tag !== "Unreadable") return
           if (!Salvage.isDamage(item.error)) return yield* Effect.fail(item.error)
@@ -105,12 +106,16 @@ const reader = (vault: Vault.Vault) => {
     if (isWhole) return { published, from: [hash] } satisfies Found
     const earlier = yield* before(published)
     let kept = 0
-    const readable = Salvage.scan(Vault.snapshot(vault, published.root)).pipe(
+    const readable = Salvage.scan(Head.tree(vault, published)).pipe(
       Stream.filterMap((item) => (item._tag === "Entry" ? Option.some(item.keyed) : Option.none())),
       Stream.filter(([key]) => !files.has(key)),
       Stream.tap(() => Effect.sync(() => kept++))
     )
-    const tree = yield* TreeEdit.edit(Vault.snapshot(vault, earlier?.root), readable)
+    const nothing = Head.tree(vault, { ...published, root: undefined })
+    // under the keys of this node, whichever the earlier one has
+    const below =
+      earlier && (yield* Merge.threeWay({ base: undefined, ours: Head.tree(vault, earlier), theirs: nothing }))
+    const tree = yield* TreeEdit.edit(below?.root ?? nothing, readable)
     const from = [...(kept > 0 ? [hash] : []), ...(earlier === undefined ? [] : [earlier.hash])]
     const root = tree === undefined ? undefined : Snapshot.rootOf(tree)
     return from.length === 0 ? undefined : ({ published: { ...published, root }, from } satisfies Found)

@@ -137,6 +137,14 @@ export const RemovedDevice = Schema.Struct({
   vaults: Schema.Array(Schema.String)
 })
 
+/** A path that differs between two snapshots. @since 0.1.0 @category models */
+export const Difference = Schema.Struct({
+  type: Schema.Literal("difference"),
+  path: Schema.String,
+  kind: Schema.Literal("directory", "file"),
+  change: Schema.Literal("added", "deleted", "changed", "metadata")
+})
+
 /** A snapshot of a vault. @since 0.1.0 @category models */
 export const Snapshot = Schema.Struct({
   type: Schema.Literal("snapshot"),
@@ -320,6 +328,7 @@ export const Line = Schema.Union(
   Words,
   Joined,
   ListedDevice,
+  Difference,
   RemovedDevice,
   Device,
   Summary,

@@ -1,10 +1,13 @@
 /** Two devices over a common folder: one lets the other in, and both go on from there. */
 import * as fs from "node:fs"
 import { join } from "node:path"
-import { afterAll, beforeAll, expect, it } from "vitest"
+import { afterAll, beforeAll, expect, it, vi } from "vitest"
 import * as Cairn from "./cairn.ts"
 import { pair } from "./pairing.ts"
 import { init } from "./words.ts"
+
+// a busy machine must not make these fail
+vi.setConfig({ testTimeout: 600_000 })
 
 beforeAll(Cairn.build)
 afterAll(Cairn.removeFolders)

@@ -9,7 +9,9 @@ const decodePacked = Schema.decodeUnknownSync(
   Schema.parseJson(Schema.Tuple(Schema.Struct({ files: Schema.Array(File) })))
 )
 
-it("the package holds the binary and the library, and its names resolve to what was built", () => {
+it("the package holds the binary and the library, and its names resolve to what was built", {
+  timeout: 300_000
+}, () => {
   execFileSync(process.execPath, [join(Cairn.repository, "scripts/build.mjs")])
   const [packed] = decodePacked(
     execFileSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], {

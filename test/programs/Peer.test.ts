@@ -5,6 +5,7 @@ import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import * as MergedView from "../../src/fs5/MergedView.ts"
 import type * as LocalTreeMemory from "../../src/layers/LocalTreeMemory.ts"
+import * as RegistryMemory from "../../src/layers/RegistryMemory.ts"
 import * as Head from "../../src/programs/Head.ts"
 import * as List from "../../src/programs/List.ts"
 import * as Peer from "../../src/programs/Peer.ts"
@@ -18,6 +19,7 @@ import * as TransparentNode from "../../src/schema/TransparentNode.ts"
 import * as TraversalContext from "../../src/schema/TraversalContext.ts"
 import * as VaultId from "../../src/schema/VaultId.ts"
 import { Envelope } from "../../src/services/Envelope.ts"
+import * as Registry from "../../src/services/Registry.ts"
 import * as VaultState from "../../src/services/VaultState.ts"
 import { right } from "../support/either.ts"
 import { backup, head, later, make, mapping, primitives, type World } from "../support/programs.ts"
@@ -296,6 +298,37 @@ describe("the name of an attached vault", () => {
         assert.include(error.message, "another device's, attached to be read")
       }
       assert.isUndefined(yield* reader.state.keys("docs"))
+    })
+  )
+})
+
+describe("a peer that publishes at several places", () => {
+  const copyOf = Effect.fnUntraced(function* (entries: ReadonlyMap<string, Uint8Array>, name: string) {
+    return yield* RegistryMemory.make({ name, bytes: new Map(entries) })
+  })
+  const away = new Registry.RegistryError({ reason: "Unavailable", registry: "away", key: "", detail: "offline" })
+
+  fact("is read where it is newest, whichever is away, older or damaged", files, (peer, reader) =>
+    Effect.gen(function* () {
+      const { vault } = yield* backup(one)
+      const old = yield* copyOf(peer.entries, "old")
+      yield* peer.disk.put("/one/f", "changed")
+      const second = yield* backup(one)
+      const offline = { ...peer.registry, name: "away", entries: () => Effect.fail(away) }
+      const key = StreamKey.toHex(vault.streamKey)
+      const rotten = yield* copyOf(new Map([[key, new Uint8Array(3)]]), "rotten")
+      const orders: ReadonlyArray<readonly [Registry.Service, ...ReadonlyArray<Registry.Service>]> = [
+        [old, peer.registry, offline, rotten],
+        [rotten, offline, peer.registry, old]
+      ]
+      for (const registries of orders) {
+        const { head } = yield* load(peer, reader, { registry: Peer.newestOf(registries), atLeast: 2n })
+        assert.deepStrictEqual(head?.hash, second.published.node)
+      }
+      const withoutNewest = load(peer, reader, { registry: Peer.newestOf([offline, old]), atLeast: 2n })
+      assert.strictEqual(reasonOf(yield* Effect.flip(withoutNewest)), "HeadError RolledBack")
+      const none = load(peer, reader, { registry: Peer.newestOf([offline, rotten]) })
+      assert.strictEqual(reasonOf(yield* Effect.flip(none)), "RegistryError Unavailable")
     })
   )
 })
