@@ -116,7 +116,7 @@ const reasons = ({
     Either.isRight(side) ? "done" : side.left instanceof Pairing.PairingError ? side.left.reason : String(side.left)
   )
 
-const fact = (name: string, run: () => Effect.Effect<void, unknown, Crypto | Envelope>) =>
+const fact = <E>(name: string, run: () => Effect.Effect<void, E, Crypto | Envelope>) =>
   it.effect(name, () => run().pipe(Effect.provide(layer)))
 
 describe("two devices with one code", () => {
