@@ -43,6 +43,7 @@ const byReason: Readonly<Record<string, Readonly<Record<string, number>>>> = {
     Refused: exitCode.failed,
     Unreached: exitCode.unreachable,
     Denied: exitCode.denied,
+    Unsupported: exitCode.denied,
     Full: exitCode.failed,
     Unavailable: exitCode.unreachable
   },

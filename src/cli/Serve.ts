@@ -227,7 +227,12 @@ const tokens = Effect.fnUntraced(function* (
   const wrong = Object.entries(limits).find(([, limit]) => Option.isSome(limit) && !(limit.value > 0))
   if (wrong !== undefined) return yield* usage("a token's limits are more than 0")
   if (dryRun) return yield* Console.note(voice, `${name}: nothing was changed`)
-  if (action === "remove") return yield* service.remove(name)
+  if (action === "remove") {
+    const known = (yield* service.list).map((token) => token.name)
+    if (!known.includes(name))
+      return yield* usage(`there is no token ${name}${known.length === 0 ? "" : `; there is ${known.join(", ")}`}`)
+    return yield* service.remove(name)
+  }
   return yield* addToken(
     {
       name,

@@ -28,6 +28,7 @@ const reasons = {
   BadPath: "Unavailable",
   Full: "Full",
   Denied: "Denied",
+  Unsupported: "Denied",
   Unreadable: "Unreadable",
   Unavailable: "Unavailable"
 } as const

@@ -59,6 +59,7 @@ const reasons = {
   BadPath: "Unavailable",
   Full: "Full",
   Denied: "Denied",
+  Unsupported: "Denied",
   Unreadable: "Unreadable",
   Unavailable: "Unavailable",
   Corrupt: "Unavailable"

@@ -135,7 +135,7 @@ export const make = (options: Options): Effect.Effect<Bucket, FormatError> =>
           : error(
               operation,
               path,
-              "Denied",
+              "Unsupported",
               `the bucket ${options.bucket} at ${address.host} ${problem}, so two writers could each believe to be the ` +
                 "only one; it can hold blobs, but choose another place for the registry"
             )

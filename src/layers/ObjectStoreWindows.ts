@@ -57,18 +57,20 @@ export const windowed = (inner: Service, options: Options = {}): Service => {
       keep(windows, key, known, capacity)
       return Deferred.await(known)
     }
-    return Effect.flatMap(Deferred.make<Uint8Array, ObjectStoreError>(), (window) => {
+    const begin = Effect.flatMap(Deferred.make<Uint8Array, ObjectStoreError>(), (window) => {
       keep(windows, key, window, capacity)
-      return inner.get(path, { offset: number * windowLength, length: windowLength }).pipe(
+      return Effect.interruptible(inner.get(path, { offset: number * windowLength, length: windowLength })).pipe(
         Effect.onExit((exit) => {
           if (exit._tag === "Failure" && windows.get(key) === window) windows.delete(key)
           return Deferred.done(window, exit)
         }),
         // others wait for it: it goes on when the first of them is interrupted
         Effect.forkDaemon,
-        Effect.zipRight(Deferred.await(window))
+        Effect.as(window)
       )
     })
+    // a window that is known is always on its way
+    return Effect.flatMap(Effect.uninterruptible(begin), Deferred.await)
   }
 
   const get = (path: string, range?: Range): Effect.Effect<Uint8Array, ObjectStoreError> =>

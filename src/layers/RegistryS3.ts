@@ -47,7 +47,11 @@ export const make = Effect.fnUntraced(function* (place: Place, options: Options 
   const failed = (key: StreamKey.StreamKey) => (error: ObjectStore.ObjectStoreError) => {
     const { reason } = error
     return rules.error(
-      reason === "Full" || reason === "Denied" ? reason : reason === "BadPath" ? "Denied" : "Unavailable",
+      reason === "Full" || reason === "Denied" || reason === "Unsupported"
+        ? reason
+        : reason === "BadPath"
+          ? "Denied"
+          : "Unavailable",
       key,
       error.message
     )

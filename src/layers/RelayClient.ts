@@ -107,13 +107,17 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       ? Effect.succeed(new Uint8Array(0))
       : response.stream.pipe(
           Stream.mapError(unreached),
-          Stream.runFoldEffect({ parts: [] as Uint8Array[], length: 0 }, ({ length, parts }, part) => {
-            parts.push(part)
-            return length + part.length > mostBytes
-              ? fail("Unavailable", `answers with more than ${mostBytes} bytes; it is no relay, or a hostile one`)
-              : Effect.succeed({ parts, length: length + part.length })
+          // into one buffer: parts may be of a single byte, millions of them
+          Stream.runFoldEffect({ bytes: new Uint8Array(0), length: 0 }, ({ bytes, length }, part) => {
+            const end = length + part.length
+            if (end > mostBytes)
+              return fail("Unavailable", `answers with more than ${mostBytes} bytes; it is no relay, or a hostile one`)
+            const room = end <= bytes.length ? bytes : new Uint8Array(Math.max(end, 2 * bytes.length))
+            if (room !== bytes) room.set(bytes.subarray(0, length))
+            room.set(part, length)
+            return Effect.succeed({ bytes: room, length: end })
           }),
-          Effect.map(({ parts }) => Bytes.concat(...parts))
+          Effect.map(({ bytes, length }) => (bytes.length === length ? bytes : bytes.slice(0, length)))
         )
 
   const refused = (response: HttpClientResponse.HttpClientResponse) =>

@@ -39,6 +39,8 @@ export const make = Effect.fnUntraced(function* (objects: ObjectStore.Service, o
   const usagePath = (name: string): string => `${prefix}usage/${name}.json`
   const turn = yield* Effect.makeSemaphore(1)
   const looking = yield* Effect.makeSemaphore(1)
+  /** How often something was changed here: what was read before a change is not kept after it. */
+  let changes = 0
   let known: { readonly at: number; readonly tokens: ReadonlyArray<RelayTokens.Token> } | undefined
   const failed = (token: string) => (error: { readonly message: string }) =>
     new RelayTokens.RelayTokensError({ reason: "Unavailable", token, detail: error.message })
@@ -82,12 +84,14 @@ export const make = Effect.fnUntraced(function* (objects: ObjectStore.Service, o
     Effect.gen(function* () {
       const now = yield* Clock.currentTimeMillis
       if (known !== undefined && Math.abs(now - known.at) < Duration.toMillis(freshFor)) return known.tokens
+      const before = changes
       const tokens = yield* look
-      known = { at: now, tokens }
+      if (changes === before) known = { at: now, tokens }
       return tokens
     })
   )
   const changed = Effect.sync(() => {
+    changes += 1
     known = undefined
   })
 

@@ -10,6 +10,7 @@ import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
@@ -59,6 +60,11 @@ const blobFailed = (error: BlobStore.BlobStoreError) =>
 
 const registryFailed = (error: Registry.RegistryError) =>
   error.reason === "Corrupt" ? new RelayApi.Damaged({ detail: error.message }) : unavailable(error)
+
+/** A write with its count: whoever hangs up meanwhile has written it all the same. Time limits within go on to hold. */
+const toItsEnd = <A, E>(write: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+  // a child would be interrupted with its parent, however long that waits
+  Effect.uninterruptible(Effect.flatMap(Effect.forkDaemon(Effect.interruptible(write)), Fiber.join))
 
 const make = Effect.fnUntraced(function* (options: Options) {
   const blobs = yield* BlobStore.BlobStore
@@ -196,8 +202,8 @@ const make = Effect.fnUntraced(function* (options: Options) {
             const found = Hash.toHex(primitives.blake3(bytes))
             if (found !== path.hash)
               return yield* new RelayApi.BadRequest({ detail: `the body's hash is ${found}, not the one in the path` })
-            yield* Effect.zipRight(blobs.put(hash, bytes), blobs.sync)
-            if (isNew) yield* access.count(chain, length)
+            const kept = Effect.zipRight(blobs.put(hash, bytes), blobs.sync)
+            yield* toItsEnd(isNew ? Effect.zipRight(kept, access.count(chain, length)) : kept)
           }).pipe(
             Effect.scoped,
             Effect.catchTags({
@@ -257,7 +263,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
           const request = yield* HttpServerRequest.HttpServerRequest
           const key = yield* keyOf(path.key)
           const length = yield* announced(maxEntryBytes)
-          yield* access.authorize(length)
+          const chain = yield* access.authorize(length)
           yield* writing.take(length)
           const entry = yield* Either.mapLeft(
             RegistryEntry.fromBytes(primitives, yield* body(length)),
@@ -266,14 +272,22 @@ const make = Effect.fnUntraced(function* (options: Options) {
           if (!StreamKey.equals(entry.key, key))
             return yield* new RelayApi.BadRequest({ detail: "the entry is of another key than the path" })
           const named = new Set(request.headers["if-match"]?.match(/[0-9a-f]{64}/g) ?? [])
-          const held = named.size === 0 ? [] : yield* Effect.mapError(registry.entries(key), registryFailed)
-          const outcome = yield* Effect.mapError(
+          const held = yield* Effect.mapError(registry.entries(key), registryFailed)
+          // one that takes the place of another takes no more room
+          const isNew = held.length === 0
+          if (isNew) yield* access.reserve(chain, length)
+          const set = Effect.mapError(
             registry.set(
               entry,
               held.filter((each) => named.has(etagOf(each)))
             ),
             (error) =>
               error.reason === "Refused" ? new RelayApi.BadRequest({ detail: error.message }) : registryFailed(error)
+          )
+          const outcome = yield* toItsEnd(
+            Effect.tap(set, ({ _tag }) =>
+              isNew && _tag === "Stored" ? Effect.mapError(access.count(chain, length), unavailable) : Effect.void
+            )
           )
           return outcome._tag === "Lost" ? current(outcome.current, 409) : current(entry, 200)
         }).pipe(Effect.scoped)

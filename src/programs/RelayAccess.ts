@@ -164,6 +164,9 @@ export const make = Effect.gen(function* () {
   const count = (chain: Chain, bytes: number) =>
     Effect.forEach(chain, (token) => inTurn(token)(tokens.use(token.name, bytes)), { discard: true })
 
+  // who asks for many at once gets no more of them than who asks for one after the other
+  const delegating = Effect.unsafeMakeSemaphore(1)
+
   /** Lets another device in: a token below the one that asks, never with more than that one may. */
   const delegate = Effect.fnUntraced(function* (chain: Chain, asked: typeof RelayApi.Delegation.Type) {
     const [parent] = chain
@@ -203,7 +206,7 @@ export const make = Effect.gen(function* () {
       if (yield* Effect.mapError(tokens.create(token), unavailable)) return { token, secret }
     }
     return yield* new RelayApi.BadRequest({ detail: "the name is taken; choose another" })
-  })
+  }, delegating.withPermits(1))
 
   return { authorize, reserve, count, delegate }
 })

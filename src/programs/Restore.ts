@@ -142,9 +142,6 @@ export const restore = Effect.fn("Restore.restore")(function* (snapshot: Snapsho
     found._tag === "File"
       ? Stream.succeed({ _tag: "Entry", keyed: [path, found.entry] })
       : Salvage.scan(snapshot, Folder.below(path))
-  const entries = Stream.filterMap(items, (item) =>
-    item._tag === "Entry" && item.keyed[1].tombstone === undefined ? Option.some(item.keyed) : Option.none()
-  )
   const name = path.slice(path.lastIndexOf("/") + 1)
   const relative = (key: string) => (found._tag === "File" ? name : key.slice(prefix.length))
 
@@ -156,15 +153,23 @@ export const restore = Effect.fn("Restore.restore")(function* (snapshot: Snapsho
       return options.onProblem?.({ kind, path: LocalPath.display(key), detail }) ?? Effect.void
     })
 
+  /** Runs that were told of: the second reading tells what the first could still read. */
+  const told = new Set<string>()
+  const lost = ({ error, from, until }: Extract<Salvage.Item, { readonly _tag: "Lost" }>) =>
+    Effect.suspend(() => {
+      const run = JSON.stringify([from, until])
+      if (told.has(run)) return Effect.void
+      told.add(run)
+      const end = until === undefined ? "the end" : LocalPath.display(until)
+      const detail = `everything from here up to ${end} cannot be read: ${error.message}`
+      return problem("damaged", from === "" ? path : from, detail)
+    })
+
   // every node is read before anything is written
   yield* progress.phase("reading the tree")
   const total = { files: 0, bytes: 0 }
   yield* Stream.runForEach(items, (item) => {
-    if (item._tag === "Lost") {
-      const until = item.until === undefined ? "the end" : LocalPath.display(item.until)
-      const detail = `everything from here up to ${until} cannot be read: ${item.error.message}`
-      return problem("damaged", item.from === "" ? path : item.from, detail)
-    }
+    if (item._tag === "Lost") return lost(item)
     const [key, entry] = item.keyed
     if (!key.endsWith("/") && entry.tombstone === undefined) {
       total.files += 1
@@ -383,14 +388,18 @@ export const restore = Effect.fn("Restore.restore")(function* (snapshot: Snapsho
     }
   })
 
-  yield* entries.pipe(
+  yield* items.pipe(
     Stream.rechunk(batch),
     Stream.chunks,
     Stream.runForEach((chunk) =>
       Effect.gen(function* () {
-        const items = [...chunk]
-        yield* restoreBatch(items)
-        for (const [key, entry] of items) {
+        const keyed: Array<KeyedEntry> = []
+        for (const item of chunk) {
+          if (item._tag === "Lost") yield* lost(item)
+          else if (item.keyed[1].tombstone === undefined) keyed.push(item.keyed)
+        }
+        yield* restoreBatch(keyed)
+        for (const [key, entry] of keyed) {
           yield* close(key)
           if (reached.delete(key)) open.push({ key, entry })
         }

@@ -162,8 +162,14 @@ const mirrorHead = Effect.fnUntraced(function* (
         revision: there?.revision ?? 0n,
         ours: head.revision
       })
+    const outcome = yield* Effect.catchIf(
+      registry.set(head, held),
+      ({ reason }) => reason === "Unsupported",
+      // nothing is lost: the place keeps blobs and can keep no entry, so that there is nothing to wait for
+      () => Effect.succeed(undefined)
+    )
     // what is there changes only upwards, so this ends
-    if ((yield* registry.set(head, held))._tag === "Stored") return true
+    if (outcome === undefined || outcome._tag === "Stored") return true
   }
 })
 

@@ -16,6 +16,7 @@ import type { StoreFeatures } from "../schema/StorePath.ts"
  * - `BadPath`: `path` is one that this store never writes (empty, absolute, `..`, NUL, backslash …).
  * - `Full`: no room left.
  * - `Denied`: not allowed to.
+ * - `Unsupported`: the store cannot do that at all, such as a write on a condition; trying again is in vain.
  * - `Unreadable`: the object is there, but the medium does not give back its bytes; others may be fine.
  * - `Unavailable`: the backend failed; trying again may help.
  *
@@ -23,7 +24,7 @@ import type { StoreFeatures } from "../schema/StorePath.ts"
  * @category errors
  */
 export class ObjectStoreError extends Schema.TaggedError<ObjectStoreError>()("ObjectStoreError", {
-  reason: Schema.Literal("NotFound", "BadPath", "Full", "Denied", "Unreadable", "Unavailable"),
+  reason: Schema.Literal("NotFound", "BadPath", "Full", "Denied", "Unsupported", "Unreadable", "Unavailable"),
   store: Schema.String,
   operation: Schema.String,
   path: Schema.String,

@@ -18,13 +18,14 @@ import type { StreamKey } from "../schema/StreamKey.ts"
  * - `Refused`: the entry given is not one that a registry keeps (not a registry message, bad signature).
  * - `Unreached`: too few backends answered for a safe answer; trying again may help.
  * - `Denied`, `Full`: it could not be written.
+ * - `Unsupported`: nothing can ever be written there, as in a bucket that ignores conditional writes.
  * - `Unavailable`: the backend failed; trying again may help.
  *
  * @since 0.1.0
  * @category errors
  */
 export class RegistryError extends Schema.TaggedError<RegistryError>()("RegistryError", {
-  reason: Schema.Literal("Corrupt", "Refused", "Unreached", "Denied", "Full", "Unavailable"),
+  reason: Schema.Literal("Corrupt", "Refused", "Unreached", "Denied", "Unsupported", "Full", "Unavailable"),
   registry: Schema.String,
   /** The storage key in hex. */
   key: Schema.String,

@@ -287,7 +287,7 @@ describe("S3: conditional writes", () => {
             yield* Effect.flip(objects.versions.replace("a", utf8("x"), undefined))
           ]
           for (const refusal of refusals) {
-            assert.strictEqual(refusal.reason, "Denied")
+            assert.strictEqual(refusal.reason, "Unsupported")
             assert.include(refusal.message, "choose another place for the registry")
           }
         }

@@ -1,7 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as FastCheck from "effect/FastCheck"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Scheduler from "effect/Scheduler"
 import * as ObjectStoreMemory from "../../src/layers/ObjectStoreMemory.ts"
 import * as ObjectStoreWindows from "../../src/layers/ObjectStoreWindows.ts"
 import type { Service } from "../../src/services/ObjectStore.ts"
@@ -87,6 +90,28 @@ describe("an object store read through windows", () => {
       const second = yield* Effect.fork(store.get("pack", range))
       yield* Fiber.interrupt(first)
       assert.deepStrictEqual(yield* Fiber.join(second), Uint8Array.of(9, 9, 9, 9))
+    })
+  )
+
+  it.effect("is not stopped for others by who is interrupted at any step", () =>
+    Effect.gen(function* () {
+      for (let step = 0; step < 60; step++) {
+        const { content, store } = yield* make
+        yield* store.get("pack", { offset: 0, length: 4 })
+        const range = { offset: 4, length: 4 }
+        let steps = 0
+        const pausing = Scheduler.make(
+          (task, priority) => Scheduler.defaultScheduler.scheduleTask(task, priority),
+          () => (steps++ === step ? 0 : false)
+        )
+        const first = yield* Effect.fork(Effect.withScheduler(store.get("pack", range), pausing))
+        yield* Effect.yieldNow()
+        yield* Fiber.interrupt(first)
+        const second = yield* Effect.fork(store.get("pack", range))
+        for (let round = 0; round < 100; round++) yield* Effect.yieldNow()
+        const answer = yield* Fiber.poll(second)
+        assert.deepStrictEqual(answer, Option.some(Exit.succeed(content.slice(4, 8))), `interrupted at step ${step}`)
+      }
     })
   )
 })

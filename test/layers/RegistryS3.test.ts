@@ -137,7 +137,7 @@ describe("Registry: S3", () => {
         const { double, objects, registry } = yield* setUp()
         double.conditions = conditions
         const error = yield* Effect.flip(registry.set(entryOf(1n, "a"), []))
-        assert.strictEqual(error.reason, "Denied")
+        assert.strictEqual(error.reason, "Unsupported")
         assert.include(error.message, "choose another place for the registry")
         assert.strictEqual(double.objects.size, 0)
         yield* objects.put(path, RegistryEntry.toBytes(entryOf(1n, "a")))

@@ -1,9 +1,13 @@
 import { createServer, type Server } from "node:http"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientError from "@effect/platform/HttpClientError"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import { assert, describe, it } from "@effect/vitest"
 import { blake3 } from "@noble/hashes/blake3.js"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as TestClock from "effect/TestClock"
@@ -13,6 +17,7 @@ import * as CryptoAuto from "../../src/layers/CryptoAuto.ts"
 import * as ObjectStoreMemory from "../../src/layers/ObjectStoreMemory.ts"
 import * as RegistryMemory from "../../src/layers/RegistryMemory.ts"
 import * as RegistryRelay from "../../src/layers/RegistryRelay.ts"
+import * as RelayClient from "../../src/layers/RelayClient.ts"
 import * as Bytes from "../../src/schema/Bytes.ts"
 import * as RegistryEntry from "../../src/schema/RegistryEntry.ts"
 import * as StreamKey from "../../src/schema/StreamKey.ts"
@@ -173,6 +178,97 @@ describe("a relay over HTTP", () => {
       })
   )
 
+  fact(
+    "the total counts an entry under a new key, and none that takes the place of another",
+    { token: { maxTotalBytes: 400 } },
+    (relay, ask) =>
+      Effect.gen(function* () {
+        const put = (entry: RegistryEntry.RegistryEntry, over?: string) =>
+          ask(`/registry/${StreamKey.toHex(entry.key)}`, {
+            method: "PUT",
+            body: new Uint8Array(RegistryEntry.toBytes(entry)),
+            headers: over === undefined ? {} : { "if-match": over }
+          })
+        const length = RegistryEntry.toBytes(entryOf(1n, "a")).length
+        assert.isTrue(length > 134 && length <= 200)
+        let tag: string | undefined
+        for (let revision = 1n; revision < 6n; revision++) {
+          const answer = yield* put(entryOf(revision, `${revision}`), tag)
+          assert.strictEqual(answer.status, 200)
+          tag = answer.headers.get("etag") ?? undefined
+        }
+        assert.strictEqual(yield* Effect.orDie(relay.tokens.used("laptop")), length)
+        assert.strictEqual((yield* put(entryOf(1n, "a", 7, 1))).status, 200)
+        assert.strictEqual((yield* put(entryOf(1n, "a", 7, 2))).status, 403)
+        assert.strictEqual(yield* Effect.orDie(relay.tokens.used("laptop")), 2 * length)
+      })
+  )
+
+  it.scopedLive("a blob counts, also when its writer hangs up before the answer", () =>
+    Effect.gen(function* () {
+      const { primitives } = yield* Crypto.Crypto
+      const inner = BlobStoreObjects.fromObjects(yield* ObjectStoreMemory.make(), primitives)
+      const [begun, goOn] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      const slow: BlobStore.Service = {
+        ...inner,
+        // as a write to a disk is, which goes on to its end
+        put: (hash, bytes) =>
+          Effect.uninterruptible(
+            Deferred.succeed(begun, undefined).pipe(
+              Effect.zipRight(Deferred.await(goOn)),
+              Effect.zipRight(inner.put(hash, bytes))
+            )
+          )
+      }
+      const lines: Array<string> = []
+      const options = { blobs: slow, log: (line: string) => lines.push(line) }
+      const relay = yield* Relay.start(yield* RegistryMemory.make(), options)
+      const hangUp = new AbortController()
+      const asking = yield* Effect.fork(
+        Effect.promise(() =>
+          fetch(`${relay.url}/blobs/${hex(hello)}`, {
+            method: "PUT",
+            body: hello,
+            headers: { authorization: `Bearer ${Redacted.value(relay.secret)}` },
+            signal: hangUp.signal
+          }).catch(() => undefined)
+        )
+      )
+      yield* Deferred.await(begun)
+      hangUp.abort()
+      yield* Fiber.join(asking)
+      // the relay hears of it on the same loop, some rounds later
+      for (let round = 0; round < 100; round++)
+        yield* Effect.promise(() => new Promise((resume) => setImmediate(resume)))
+      yield* Deferred.succeed(goOn, undefined)
+      yield* Effect.repeat(Effect.sleep("5 millis"), {
+        until: () => lines.some((line) => line.includes("/blobs/:name"))
+      })
+      assert.strictEqual(yield* relay.tokens.used("laptop"), hello.length)
+    }).pipe(Effect.provide(CryptoAuto.layer()))
+  )
+
+  fact(
+    "a token lets in no more than 64 others, however many ask at once",
+    { token: { mayDelegate: true } },
+    (relay, ask) =>
+      Effect.gen(function* () {
+        const answers = yield* Effect.forEach(
+          Array.from({ length: 90 }, (_, at) => at),
+          (at) =>
+            ask("/tokens", {
+              method: "POST",
+              body: JSON.stringify({ name: `device-${at}` }),
+              headers: { "content-type": "application/json" }
+            }),
+          { concurrency: 30 }
+        )
+        assert.strictEqual(answers.filter(({ status }) => status === 200).length, 64)
+        assert.strictEqual(answers.filter(({ status }) => status === 403).length, 26)
+        assert.lengthOf(yield* Effect.orDie(relay.tokens.list), 65)
+      })
+  )
+
   fact("append-only keeps what is there", { appendOnly: true }, (_, ask) =>
     Effect.gen(function* () {
       yield* ask(`/blobs/${hex(hello)}`, { method: "PUT", body: hello })
@@ -295,6 +391,31 @@ describe("a relay over HTTP", () => {
       yield* TestClock.adjust("1 minute")
       assert.strictEqual(yield* ask, 8)
     }).pipe(Effect.provide(CryptoAuto.layer()))
+  )
+
+  it.effect("an answer in a great many tiny parts is read like any other", () =>
+    Effect.gen(function* () {
+      const bytes = new Uint8Array(130_000).map((_, at) => at % 253)
+      const tiny = HttpClient.make((request) =>
+        Effect.sync(() => {
+          let at = 0
+          const body = new ReadableStream<Uint8Array>({
+            pull: (controller) => {
+              for (let more = 0; more < 10_000 && at < bytes.length; more++) controller.enqueue(bytes.slice(at, ++at))
+              if (at === bytes.length) controller.close()
+            }
+          })
+          return HttpClientResponse.fromWeb(request, new Response(body))
+        })
+      )
+      const client = yield* Effect.provideService(
+        RelayClient.make({ url: "https://relay.invalid" }),
+        HttpClient.HttpClient,
+        tiny
+      )
+      const { body } = yield* client.send(HttpClientRequest.get("/blobs/x"))
+      assert.isTrue(Bytes.equals(body, bytes))
+    })
   )
 
   it.scopedLive("a relay that answers without end is left, and memory is not", () =>

@@ -144,6 +144,25 @@ describe("the head of a vault", () => {
     })
   )
 
+  fact("is not waited for at a place that can never keep one, as a bucket that ignores conditional writes", (world) =>
+    Effect.gen(function* () {
+      const a = yield* place("a")
+      const unfit = new Registry.RegistryError({
+        reason: "Unsupported",
+        registry: "a",
+        key: "k",
+        detail: "ignores them"
+      })
+      const vault = yield* openVault([{ ...a.service, set: () => unfit }])
+      for (const content of ["2", "3"]) {
+        yield* world.disk.put("/one/f", content)
+        const { published } = yield* Rivals.backupInto(vault, one)
+        assert.deepStrictEqual(published.pending, [])
+        assert.deepStrictEqual(yield* world.state.todos("docs"), [])
+      }
+    })
+  )
+
   fact("is not asked for where the place is none of the vault's any more", (world) =>
     Effect.gen(function* () {
       const vault = yield* openVault([])
