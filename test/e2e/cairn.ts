@@ -6,11 +6,17 @@ import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Schema from "effect/Schema"
-import { expect } from "vitest"
+import { expect, it } from "vitest"
 import { Line } from "../../src/schema/Output.ts"
 
 export const repository = join(dirname(fileURLToPath(import.meta.url)), "../..")
 export const binary = join(repository, "bin/cairn.js")
+
+/** Whether everything is run: `npm run test:long`, which takes its time. */
+export const isLong = process.env.CAIRN_TEST_LONG === "1"
+
+/** What the short run leaves out, because something else there comes close to it; shown as skipped. */
+export const itLong = it.runIf(isLong)
 
 /** Builds the binary from the sources as they are now; other test files may do the same at the same time. */
 export const build = (): void => {

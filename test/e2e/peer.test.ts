@@ -145,7 +145,7 @@ describe("a vault that s5-rs published", () => {
     expect(fs.readdirSync(join(home, "data"))).toEqual(["vaults"])
   })
 
-  it("is read with the paper key too, and with each of several identities in a file", async () => {
+  Cairn.itLong("is read with the paper key too, and with each of several identities in a file", async () => {
     const { add, expectCode, place } = begin()
     await expectCode(0, ...add("paper", { identity: "paper.txt" }))
     expect((await expectCode(0, "list", "paper:")).stdout).toBe("big/\nodd/\nsmall/\n")
@@ -157,7 +157,7 @@ describe("a vault that s5-rs published", () => {
     await expectCode(0, ...add("both", { identity: "both.txt" }))
   })
 
-  it("stands beside this device's own vaults, which do not mind", async () => {
+  Cairn.itLong("stands beside this device's own vaults, which do not mind", async () => {
     const { expectCode, place } = await attached()
     Cairn.smallTree(place)
     await expectCode(0, "backup", "docs", "docs:")
@@ -289,7 +289,7 @@ describe("an attached vault", () => {
     expect(Cairn.complaints(await expectCode(5, "log", "relay:"))).toHaveLength(1)
   })
 
-  it("whose folder is gone is 11 and comes back with it", async () => {
+  Cairn.itLong("whose folder is gone is 11 and comes back with it", async () => {
     const { expectCode, place, relay } = await attached()
     fs.renameSync(relay, join(place, "away"))
     expect(Cairn.complaints(await expectCode(11, "list", "relay:"))).toHaveLength(1)
@@ -398,7 +398,7 @@ describe("mending a vault", () => {
     return { place, home, docs, expectCode, head: blobIn(join(home, "data/store"), second?.snapshot ?? "") }
   }
 
-  it("that is whole changes nothing", async () => {
+  Cairn.itLong("that is whole changes nothing", async () => {
     const { expectCode } = await own()
     expect((await expectCode(0, "vault", "repair", "docs:")).stdout).toBe("docs: nothing to repair\n")
     expect((await expectCode(0, "log", "docs:")).stdout.split("\n")).toHaveLength(3)
@@ -407,7 +407,7 @@ describe("mending a vault", () => {
   })
 
   it.each([
-    ["whose head is gone", fs.rmSync],
+    ...(Cairn.isLong ? [["whose head is gone", fs.rmSync] as const] : []),
     ["whose head is rotten", Cairn.flip]
   ] as const)("%s goes on from this device's copy, and the next backup is as ever", async (_, hurt) => {
     const { docs, expectCode, head, place } = await own()
@@ -439,7 +439,7 @@ describe("mending a vault", () => {
     expect((await expectCode(0, "log", "docs:")).stdout.split("\n")).toHaveLength(5)
   })
 
-  it("of which nothing can be read any more is 5, with the way out", async () => {
+  Cairn.itLong("of which nothing can be read any more is 5, with the way out", async () => {
     const { expectCode, home } = await own()
     for (const path of Cairn.files(join(home, "data/store/blob3"))) fs.rmSync(path)
     fs.rmSync(join(home, "data/vaults/docs/last.fs5.cbor.age"))

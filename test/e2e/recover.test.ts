@@ -83,7 +83,7 @@ it("a folder that survives: rehearsed, then everything to the first snapshot, an
   expect((await Cairn.expectCode(0, b, ["status"])).stdout).not.toContain("still to be done")
 })
 
-it("the embedded store of a dead machine's disk, found somewhere else", async () => {
+Cairn.itLong("the embedded store of a dead machine's disk, found somewhere else", async () => {
   const place = Cairn.folder()
   const [a, b] = [join(place, "a"), join(place, "b")]
   const { input } = await lose(a, place)
@@ -115,7 +115,7 @@ it("a relay", async () => {
   }
 })
 
-it.runIf(Moto.isHere)(
+it.runIf(Moto.isHere && Cairn.isLong)(
   "a bucket of a service that nobody here wrote, on a machine that was told of it alone",
   async () => {
     const moto = await Moto.start()
@@ -162,7 +162,7 @@ it("words that are wrong are named, and a slip is found", async () => {
   await Cairn.expectCode(4, b, ["recover", store], { input: "" })
 })
 
-it("new words take the place of the old ones", async () => {
+Cairn.itLong("new words take the place of the old ones", async () => {
   const place = Cairn.folder()
   const [a, b] = [join(place, "a"), join(place, "b")]
   const { input } = await lose(a, place)
@@ -176,32 +176,35 @@ it("new words take the place of the old ones", async () => {
   await expectBoth(b, place)
 })
 
-it("a phrase of an earlier version, of which the public half alone was kept, is completed with its words", async () => {
-  const place = Cairn.folder()
-  const [a, b] = [join(place, "a"), join(place, "b")]
-  const { shown } = await lose(a, place)
-  // as such a version left it
-  const keys = join(a, "config/keys")
-  const { did, recipient } = JSON.parse(fs.readFileSync(join(keys, "person.json"), "utf8"))
-  fs.writeFileSync(join(keys, "recovery.json"), JSON.stringify({ recipient, did }))
-  fs.rmSync(join(keys, "person.json"))
-  fs.rmSync(join(a, "data/identity"), { recursive: true })
-  for (const name of fs.readdirSync(join(a, "data/store/registry"), { recursive: true }))
-    if (String(name).includes("ed"))
-      fs.rmSync(join(a, "data/store/registry", String(name)), { recursive: true, force: true })
-  const input = shown.words.join(" ")
-  await Cairn.expectCode(10, b, ["recover", join(a, "data/store")], { input })
-  expect((await Cairn.run(a, ["doctor"])).stdout).toContain("the phrase is of an earlier version")
-  const other = await init(a, undefined, [], shown.words.toReversed().join(" "))
-  expect(other.code, other.text).not.toBe(0)
-  const completed = await init(a, undefined, [], input)
-  expect(completed.code, completed.text).toBe(0)
-  // the heads go there with the next publication
-  Cairn.write(join(place, "docs/one-more"), "x")
-  await Cairn.expectCode(0, a, ["backup", "docs:"])
-  await Cairn.expectCode(0, b, ["recover", join(a, "data/store")], { input })
-  await expectBoth(b, place)
-})
+Cairn.itLong(
+  "a phrase of an earlier version, of which the public half alone was kept, is completed with its words",
+  async () => {
+    const place = Cairn.folder()
+    const [a, b] = [join(place, "a"), join(place, "b")]
+    const { shown } = await lose(a, place)
+    // as such a version left it
+    const keys = join(a, "config/keys")
+    const { did, recipient } = JSON.parse(fs.readFileSync(join(keys, "person.json"), "utf8"))
+    fs.writeFileSync(join(keys, "recovery.json"), JSON.stringify({ recipient, did }))
+    fs.rmSync(join(keys, "person.json"))
+    fs.rmSync(join(a, "data/identity"), { recursive: true })
+    for (const name of fs.readdirSync(join(a, "data/store/registry"), { recursive: true }))
+      if (String(name).includes("ed"))
+        fs.rmSync(join(a, "data/store/registry", String(name)), { recursive: true, force: true })
+    const input = shown.words.join(" ")
+    await Cairn.expectCode(10, b, ["recover", join(a, "data/store")], { input })
+    expect((await Cairn.run(a, ["doctor"])).stdout).toContain("the phrase is of an earlier version")
+    const other = await init(a, undefined, [], shown.words.toReversed().join(" "))
+    expect(other.code, other.text).not.toBe(0)
+    const completed = await init(a, undefined, [], input)
+    expect(completed.code, completed.text).toBe(0)
+    // the heads go there with the next publication
+    Cairn.write(join(place, "docs/one-more"), "x")
+    await Cairn.expectCode(0, a, ["backup", "docs:"])
+    await Cairn.expectCode(0, b, ["recover", join(a, "data/store")], { input })
+    await expectBoth(b, place)
+  }
+)
 
 it("killed in the middle again and again, it ends well when it is let", async () => {
   const place = Cairn.folder()
