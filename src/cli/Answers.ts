@@ -37,6 +37,9 @@ export const ask = Effect.fnUntraced(function* (voice: { readonly noInput: boole
   return line.trim()
 })
 
+/** What another device calls itself, with nothing in it that could steer a terminal. @since 0.1.0 @category conversions */
+export const shown = (name: string): string => name.replace(/[^\p{L}\p{N} ._-]/gu, "?").slice(0, 60)
+
 /**
  * Whether the other device shows the same words: asked at a terminal; without one, the words that it shows are expected on
  * the next line of standard input, which is read no further. `--yes` is no answer to this.
@@ -54,7 +57,7 @@ export const compare = Effect.fnUntraced(function* (
   yield* Console.tell("")
   if (Words.isInteractive(voice))
     return yield* Prompt.confirm({
-      message: `Does the other device, "${other.replace(/[^\p{L}\p{N} ._-]/gu, "?").slice(0, 60)}", show these words?`,
+      message: `Does the other device, "${shown(other)}", show these words?`,
       initial: false
       // whoever leaves has not seen them there
     }).pipe(Effect.catchTag("QuitException", () => Effect.succeed(false)))

@@ -112,7 +112,7 @@ export const verb = Verb.make({
         confirm: (question) =>
           Effect.gen(function* () {
             yield* Console.tell(
-              `A device that calls itself "${question.other.slice(0, 60)}" has the code. Both show the same words now, if nobody stands in between:`
+              `A device that calls itself "${Answers.shown(question.other)}" has the code. Both show the same words now, if nobody stands in between:`
             )
             if (common.json) yield* Console.json({ type: "words", words: question.words.join(" ") })
             return yield* Answers.compare(common, question)

@@ -11,7 +11,7 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as PlaceFromAddress from "../layers/PlaceFromAddress.ts"
-import * as Identity from "../programs/Identity.ts"
+import type * as Identity from "../programs/Identity.ts"
 import * as IdentityChanges from "../programs/IdentityChanges.ts"
 import * as IdentityUpkeep from "../programs/IdentityUpkeep.ts"
 import * as Joining from "../programs/Joining.ts"
@@ -131,12 +131,12 @@ export const verb = Verb.make({
       const { primitives } = yield* Crypto.Crypto
       const keyring = yield* Keyring.Keyring
       const named = Option.getOrUndefined(operand) === "-" ? undefined : Option.getOrUndefined(operand)
-      if (named !== undefined && /(^|#)pair-/i.test(named))
+      const stored = Option.getOrUndefined(store)
+      if ([named, stored].some((text) => text !== undefined && /(^|#)pair-/i.test(text)))
         return yield* new Argv.Usage({
           problem:
             "the code is a secret, and other users can see what is on a command line: run `cairn join` alone and give it when asked, or on standard input"
         })
-      const stored = Option.getOrUndefined(store)
       if (named !== undefined && stored !== undefined)
         return yield* new Argv.Usage({ problem: "a folder or URL and --store are two places; name one" })
       yield* Joining.refuseOther
@@ -166,7 +166,7 @@ export const verb = Verb.make({
         confirm: (question) =>
           Effect.gen(function* () {
             yield* Console.tell(
-              `Found "${question.other.slice(0, 60)}". Both devices show the same words now, if nobody stands in between:`
+              `Found "${Answers.shown(question.other)}". Both devices show the same words now, if nobody stands in between:`
             )
             if (common.json) yield* Console.json({ type: "words", words: question.words.join(" ") })
             const isEqual = yield* Answers.compare(common, question)
@@ -174,16 +174,14 @@ export const verb = Verb.make({
             return isEqual
           })
       })
-      yield* Joining.enter(joined)
-      // the configuration does not know the store yet
-      const here: Places.Service = { names: [place.name], open: () => Effect.succeed(place) }
-      const read = yield* Effect.provideService(Identity.read(), Places.Places, here)
-      const identity = read && withTokens(read, joined.grant.tokens)
-      if (identity === undefined)
-        return yield* new Joining.JoiningError({ reason: "Damaged", detail: "nothing of the identity was kept" })
-      const adopted = yield* RecoverStores.adopt(identity, address, false)
-      for (const problem of adopted.left) yield* Console.complain(problem)
-      yield* RecoverStores.assign(identity, adopted, false)
+      const identity = yield* Joining.enter(joined, place, (found) =>
+        Effect.gen(function* () {
+          const withOwn = withTokens(found, joined.grant.tokens)
+          const adopted = yield* RecoverStores.adopt(withOwn, address, false)
+          for (const problem of adopted.left) yield* Console.complain(problem)
+          yield* RecoverStores.assign(withOwn, adopted, false)
+        })
+      )
       yield* Console.emit(
         common,
         { type: "joined", device: joined.grant.label },

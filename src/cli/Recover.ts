@@ -214,9 +214,10 @@ const take = Effect.fnUntraced(function* (
   phrase: Recovery.PhraseKeys,
   found: RecoverWalk.Found,
   vaults: ReadonlyArray<RecoverWalk.FoundVault>,
+  options: RecoverWalk.Options,
   common: Common
 ) {
-  yield* Recover.enter(hostname(), phrase, found)
+  yield* Recover.enter(hostname(), phrase, found, options)
   let first: Ending.Tagged | undefined
   let code: number = exitCode.done
   for (const vault of vaults) {
@@ -304,6 +305,6 @@ export const verb = Verb.make({
         return exitCode.done
       }
       // the configuration has the stores now
-      return yield* Effect.provide(take(phrase, found, vaults, common), Live.layer)
+      return yield* Effect.provide(take(phrase, found, vaults, { acceptOlder }, common), Live.layer)
     }).pipe(Effect.scoped, Effect.provide(Live.layer))
 })

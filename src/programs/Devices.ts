@@ -19,6 +19,7 @@ import * as Identity from "./Identity.ts"
 import * as IdentityChanges from "./IdentityChanges.ts"
 import * as IdentityCopies from "./IdentityCopies.ts"
 import * as Peer from "./Peer.ts"
+import * as Pull from "./Pull.ts"
 import * as Rekey from "./Rekey.ts"
 import * as Vault from "./Vault.ts"
 
@@ -134,9 +135,25 @@ export interface RemovedDevice {
   readonly problems: ReadonlyArray<string>
 }
 
+/** What was published of a vault is taken in while this device still looks for it; answers what stands in the way. */
+const takeIn = Effect.fnUntraced(function* (name: string, device: Device) {
+  const lost = (why: string) =>
+    `vault ${name}: what ${device.label} published last is not in this device's history, and nobody looks for it any more: ${why}`
+  const taken = yield* Effect.either(
+    Effect.gen(function* () {
+      const vault = yield* Vault.open(name)
+      return yield* Pull.pull(vault, [yield* load(vault, device)])
+    })
+  )
+  if (Either.isLeft(taken)) return [lost(taken.left.message)]
+  const { missing } = taken.right.carried
+  return missing.length === 0 ? [] : [lost(`${missing.length} of its blobs are in no store that answers`)]
+})
+
 /**
  * Takes a device out of the signed list, so that nothing is sealed for it from now on, and gives every vault new keys. What
- * it has read it has; and it has the key of the identity until the phrase is changed.
+ * it published is taken in before, as `Pull.pull` does: nobody looks for it afterwards. What it has read it has; and it has
+ * the key of the identity until the phrase is changed.
  *
  * @since 0.1.0
  * @category programs
@@ -159,12 +176,19 @@ export const remove = Effect.fn("Devices.remove")(function* (asked: string) {
       )
     })
   const warm = Bytes.toHex(identity.warm)
+  const problems: Array<string> = []
+  const publicKey = keys === undefined ? undefined : Either.getOrUndefined(PublicKey.fromBytes(keys.signing))
+  if (publicKey !== undefined)
+    for (const name of yield* state.vaults) problems.push(...(yield* takeIn(name, { label: asked, publicKey })))
   // remembered first: what comes after it may be interrupted, and is run again by this name
   yield* identityState.saveRemoved(
     new IdentityState.Removed({ label: asked, device: hex, warm, at: yield* Clock.currentTimeMillis })
   )
   if (keys !== undefined) yield* Identity.update(IdentityChanges.removeDevice(keys.signing))
-  const problems = (yield* IdentityCopies.spread()).map(({ place, problem }) => `store ${place}: ${problem}`)
+  const spread = yield* Effect.either(IdentityCopies.spread())
+  // nothing is lost: the next run brings it there
+  if (Either.isLeft(spread)) problems.push(spread.left.message)
+  else problems.push(...spread.right.map(({ place, problem }) => `store ${place}: ${problem}`))
   const vaults: Array<string> = []
   for (const name of yield* state.vaults) {
     const done = yield* Effect.either(Effect.flatMap(Vault.open(name), Rekey.rekey))

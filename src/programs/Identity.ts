@@ -61,6 +61,8 @@ export interface Loaded {
   readonly identity: Identity
   readonly secrets: IdentityReading.Current | undefined
   readonly config: IdentityReading.Current | undefined
+  /** One of both names a newer one of the other, which no place has. */
+  readonly isOlder: boolean
   /** The place that decides, and what it has; nothing where it does not answer. */
   readonly primary: { readonly secrets: IdentityReading.Reached; readonly config: IdentityReading.Reached } | undefined
   /** Places that were asked and did not answer, with the reason. */
@@ -136,6 +138,8 @@ export interface ReadOptions {
   readonly isQuick?: boolean
   /** What opens it beside this device's own: the phrase's, while this device is not listed yet. */
   readonly identities?: ReadonlyArray<Redacted.Redacted<string>>
+  /** Go on with lists that name newer ones which no place has; a change then writes both anew. */
+  readonly acceptOlder?: boolean
 }
 
 const asked = Effect.fnUntraced(function* (keys: Keyring.IdentityKeys, options: ReadOptions) {
@@ -192,7 +196,8 @@ const loadOnce = Effect.fnUntraced(function* (keys: Keyring.IdentityKeys, option
       detail: `the stores that answer have revision ${revisions.secrets} of the devices and ${revisions.config} of the vaults, but this device has seen ${seen.secrets} and ${seen.config}; connect the store with the newer ones`
     })
   const named = { secrets: Values.namedRevision(config?.entries), config: Values.namedRevision(secrets?.entries) }
-  if (named.secrets > revisions.secrets || named.config > revisions.config)
+  const isOlder = named.secrets > revisions.secrets || named.config > revisions.config
+  if (isOlder && options.acceptOlder !== true)
     return yield* new IdentityReading.IdentityError({
       reason: "RolledBack",
       detail: `the stores that answer have revision ${revisions.secrets} of the devices and ${revisions.config} of the vaults, which name ${named.secrets} and ${named.config}; connect the store with the newer ones`
@@ -218,7 +223,7 @@ const loadOnce = Effect.fnUntraced(function* (keys: Keyring.IdentityKeys, option
       return newest === undefined || (time !== undefined && time > newest) ? time : newest
     }, undefined)
   }
-  const loaded: Loaded = { keys, identity, secrets, config, primary: answers.primary, silent: answers.silent }
+  const loaded: Loaded = { keys, identity, secrets, config, isOlder, primary: answers.primary, silent: answers.silent }
   return { loaded } as const
 })
 
@@ -350,7 +355,7 @@ export const heals = (error: { readonly _tag: string; readonly reason?: unknown 
 /** As `update`, and answers what was read last as well. @since 0.1.0 @category programs */
 export const change = Effect.fn("Identity.change")(function* (
   change: (identity: Identity) => Identity,
-  options: Pick<ReadOptions, "identities"> = {}
+  options: Pick<ReadOptions, "acceptOlder" | "identities"> = {}
 ) {
   const attempt = Effect.gen(function* () {
     // what was written is looked at once more: nobody may have put the devices of before in its place
@@ -361,12 +366,12 @@ export const change = Effect.fn("Identity.change")(function* (
           reason: "NotForUs",
           detail: "this device belongs to no identity yet; `cairn init` makes one"
         })
-      const { config, keys, primary, secrets } = loaded
+      const { config, isOlder, keys, primary, secrets } = loaded
       if (primary === undefined) return yield* new Lost()
       const wanted = change(loaded.identity)
       const recipients = recipientsOf(wanted, keys.recovery)
       const before = new Set(recipientsOf(loaded.identity, keys.recovery))
-      const isForOthers = before.size !== recipients.length || recipients.some((one) => !before.has(one))
+      const isForOthers = isOlder || before.size !== recipients.length || recipients.some((one) => !before.has(one))
       // the devices come last: they are in force when everything is sealed for them
       const wroteConfig = yield* settle(keys, "config", config, primary.config, {
         entries: Values.fromDirectory(wanted, config?.entries),
@@ -407,7 +412,7 @@ export const change = Effect.fn("Identity.change")(function* (
  */
 export const update = Effect.fn("Identity.update")(function* (
   next: (identity: Identity) => Identity,
-  options: Pick<ReadOptions, "identities"> = {}
+  options: Pick<ReadOptions, "acceptOlder" | "identities"> = {}
 ) {
   return (yield* change(next, options)).identity
 })

@@ -77,9 +77,16 @@ const keepBundle = Effect.fnUntraced(function* (loaded: Identity.Loaded, primary
     .filter(Either.isRight)
     .flatMap(({ right: { entries, place } }) => entries.map((entry) => ({ entry, place })))
     .sort((a, b) => RegistryEntry.Order(b.entry, a.entry))
-  // one that is there but cannot be read is an error, never overwritten
-  const known =
-    newest === undefined ? undefined : yield* IdentityBundle.decode(yield* newest.place.blobs.get(newest.entry.hash))
+  // one that is there but cannot be read anywhere is an error, never overwritten
+  const read =
+    newest === undefined
+      ? undefined
+      : yield* Effect.firstSuccessOf(
+          [newest.place, ...answers.filter(Either.isRight).map(({ right }) => right.place)].map((place) =>
+            Effect.map(place.blobs.get(newest.entry.hash), (bytes) => ({ bytes, entry: newest.entry, place }))
+          )
+        )
+  const known = read === undefined ? undefined : yield* IdentityBundle.decode(read.bytes)
   const devices = [...identity.devices.values()]
   const recipients = devices.map(({ ageRecipient }) => ageRecipient)
   const keptRecipients = (known?.ageRecipients ?? []).filter((one) => recipients.includes(one))
@@ -96,7 +103,7 @@ const keepBundle = Effect.fnUntraced(function* (loaded: Identity.Loaded, primary
     irohPublicKeys: keyed(known?.irohPublicKeys, "iroh"),
     ageRecipients: [...new Set([...keptRecipients, ...recipients])]
   }
-  if (known !== undefined && newest !== undefined && isSameBundle(known, wanted)) return newest
+  if (known !== undefined && read !== undefined && isSameBundle(known, wanted)) return read
   const bytes = IdentityBundle.encode(wanted)
   const hash = primitives.blake3(bytes)
   yield* primary.blobs.put(hash, bytes)

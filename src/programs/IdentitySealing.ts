@@ -14,15 +14,24 @@ import * as Vault from "./Vault.ts"
 const isMore = (before: ReadonlyArray<string>, next: ReadonlyArray<string>) =>
   before.every((recipient) => next.includes(recipient))
 
-/** Seals the history of one vault, unless this device has done so for these very recipients. */
-const seal = Effect.fnUntraced(function* (name: string, recipients: ReadonlyArray<string>) {
+/**
+ * Seals the history of one vault for these recipients, unless this device has done so for these very ones, and answers how
+ * many snapshots were sealed anew.
+ *
+ * @since 0.1.0
+ * @category programs
+ */
+export const seal = Effect.fn("IdentitySealing.seal")(function* (name: string, wanted: ReadonlyArray<string>) {
   const state = yield* IdentityState.IdentityState
+  const recipients = [...wanted].sort()
   const known = yield* state.sealedFor(name)
-  if (known !== undefined && known.recipients.join() === recipients.join()) return
-  // who was only removed had it open before: nothing that is sealed anew would take that back
-  const isForOthers = known !== undefined && !isMore(known.recipients, recipients)
-  yield* Reseal.reseal(yield* Vault.open(name), { isForOthers })
+  if (known !== undefined && known.recipients.join() === recipients.join()) return 0
+  // where one of before is gone, or a run was cut short, the number of recipients tells nothing
+  const isForOthers = known !== undefined && (known.recipients.length === 0 || !isMore(known.recipients, recipients))
+  yield* state.saveSealedFor(new IdentityState.SealedFor({ vault: name, recipients: [] }))
+  const { resealed } = yield* Reseal.reseal(yield* Vault.open(name), { isForOthers })
   yield* state.saveSealedFor(new IdentityState.SealedFor({ vault: name, recipients }))
+  return resealed
 })
 
 /**
@@ -38,7 +47,7 @@ export const sealAll = Effect.fn("IdentitySealing.sealAll")(function* () {
   const recipients = yield* Identity.recipients()
   if (recipients === undefined) return problems
   for (const name of yield* state.vaults)
-    yield* seal(name, [...recipients].sort()).pipe(
+    yield* seal(name, recipients).pipe(
       // nothing is lost: it is not remembered as sealed, and the caller is told
       Effect.catchAll((error) => Effect.sync(() => void problems.push(error.message)))
     )

@@ -26,10 +26,11 @@ import * as Devices from "./Devices.ts"
 import * as Identity from "./Identity.ts"
 import * as IdentityChanges from "./IdentityChanges.ts"
 import * as IdentityCopies from "./IdentityCopies.ts"
+import * as IdentitySealing from "./IdentitySealing.ts"
 import type * as Pairing from "./Pairing.ts"
 import * as Peer from "./Peer.ts"
 import * as Pull from "./Pull.ts"
-import * as Reseal from "./Reseal.ts"
+import * as Rekey from "./Rekey.ts"
 import * as Vault from "./Vault.ts"
 
 /**
@@ -102,9 +103,10 @@ export const admit = Effect.fn("Joining.admit")(function* (host: string, device:
   if (label === undefined) return yield* new JoiningError({ reason: "Damaged", detail: "the device was not listed" })
   const problems = (yield* IdentityCopies.spread()).map(({ place, problem }) => `store ${place}: ${problem}`)
   const resealed = new Map<string, number>()
+  const recipients = Identity.recipientsOf(identity, keys.recovery)
   for (const name of yield* state.vaults) {
-    const done = yield* Effect.either(Effect.flatMap(Vault.open(name), (vault) => Reseal.reseal(vault)))
-    if (Either.isRight(done)) resealed.set(name, done.right.resealed)
+    const done = yield* Effect.either(IdentitySealing.seal(name, recipients))
+    if (Either.isRight(done)) resealed.set(name, done.right)
     // nothing is lost: the next backup of the vault seals it anew
     else problems.push(`vault ${name} is not sealed for it yet, the next backup does that: ${done.left.message}`)
   }
@@ -134,10 +136,9 @@ export const refuseOther = Effect.gen(function* () {
     })
 })
 
-/** Keeps what was handed over, once it fits together: the cold key's entry has to name the warm key. @since 0.1.0 @category programs */
-export const enter = Effect.fn("Joining.enter")(function* ({ did, grant }: Pick<Pairing.Joined, "did" | "grant">) {
+/** The keys of what was handed over, if it fits together: the cold key's entry has to name the warm key. */
+const keysOf = Effect.fnUntraced(function* ({ did, grant }: Pick<Pairing.Joined, "did" | "grant">) {
   const { primitives } = yield* Crypto.Crypto
-  const keyring = yield* Keyring.Keyring
   const damaged = (error: { readonly message: string }) =>
     new JoiningError({ reason: "Damaged", detail: `what the other device handed over does not fit: ${error.message}` })
   const cold = yield* Effect.mapError(Did.fromText(did), damaged)
@@ -147,9 +148,49 @@ export const enter = Effect.fn("Joining.enter")(function* ({ did, grant }: Pick<
     return yield* damaged({ message: "the identity's key is another than its entry names" })
   const recovery = new Keyring.RecoveryRecipient({ recipient: grant.recovery, did: Did.toText(cold) })
   const keys: Keyring.IdentityKeys = { warm, warmSeed: Redacted.make(grant.warmSeed), pointer, recovery }
-  yield* keyring.ensureDevice
-  if (!(yield* keyring.createIdentity(keys))) yield* refuseOther
   return keys
+})
+
+/** The keyring with these keys of an identity, which end with it. */
+const holding = (keyring: Keyring.Service, keys: Keyring.IdentityKeys): Keyring.Service => {
+  let held = keys
+  return {
+    ...keyring,
+    identity: Effect.sync(() => held),
+    replaceIdentity: (next) =>
+      Effect.sync(() => {
+        held = next
+      })
+  }
+}
+
+/**
+ * Becomes one of the person's devices, once what was handed over fits together: `adopt` takes the stores of the identity as
+ * `place` has it, and only then are its keys kept. Whoever was cut off before may join again with another code; afterwards
+ * nothing is missing that could not be taken later.
+ *
+ * @since 0.1.0
+ * @category programs
+ */
+export const enter = Effect.fn("Joining.enter")(function* <E, R>(
+  joined: Pick<Pairing.Joined, "did" | "grant">,
+  place: Places.Place,
+  adopt: (identity: Identity.Identity) => Effect.Effect<void, E, R>
+) {
+  const keyring = yield* Keyring.Keyring
+  const keys = yield* keysOf(joined)
+  yield* keyring.ensureDevice
+  // the configuration does not know the store yet
+  const here: Places.Service = { names: [place.name], open: () => Effect.succeed(place) }
+  const identity = yield* Identity.read().pipe(
+    Effect.provideService(Places.Places, here),
+    Effect.provideService(Keyring.Keyring, holding(keyring, keys))
+  )
+  if (identity === undefined)
+    return yield* new JoiningError({ reason: "Damaged", detail: "nothing of the identity is there" })
+  yield* adopt(identity)
+  if (!(yield* keyring.createIdentity(keys))) yield* refuseOther
+  return identity
 })
 
 /** What became of a vault. @since 0.1.0 @category models */
@@ -196,7 +237,7 @@ export const takeVault = Effect.fn("Joining.takeVault")(function* (
     if (Either.isLeft(loaded)) problems.push(`device ${label}: ${loaded.left.message}`)
     else if (loaded.right.head !== undefined) heads.push(loaded.right)
   }
-  const node = heads[0]?.head?.node
+  const node = Rekey.newest(heads.flatMap(({ head }) => head ?? []))?.node
   if (node === undefined) return { problems, taken: undefined }
   const adopted = yield* AdoptVault.adopt(name, entry.vaultId, node)
   const result = yield* Pull.pull(yield* Vault.open(adopted.name), heads)

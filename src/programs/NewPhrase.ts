@@ -63,7 +63,8 @@ const prepare = Effect.fnUntraced(function* (loaded: Identity.Loaded, next: Keyr
       entries: yield* primary.registry.entries(IdentityReading.streamKey(primitives, next.warm, domain))
     }
     const current = yield* IdentityReading.resolve([reached], [device.identity])
-    const wanted = { entries, recipients, isForOthers: false, named }
+    // what an earlier attempt wrote may be for other devices, though as many
+    const wanted = { entries, recipients, isForOthers: current !== undefined, named }
     const wrote = yield* Identity.settle(next, domain, current, reached, wanted)
     return (current?.revision ?? 0n) + (wrote ? 1n : 0n)
   })

@@ -6,17 +6,21 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import * as Bytes from "../schema/Bytes.ts"
 import * as Keyring from "../services/Keyring.ts"
 import * as AdoptVault from "./AdoptVault.ts"
+import * as Head from "./Head.ts"
 import * as Identity from "./Identity.ts"
 import * as IdentityChanges from "./IdentityChanges.ts"
 import * as IdentityCopies from "./IdentityCopies.ts"
 import * as Pull from "./Pull.ts"
 import type * as RecoverWalk from "./RecoverWalk.ts"
 import type * as Recovery from "./Recovery.ts"
+import * as Rekey from "./Rekey.ts"
 import * as Reseal from "./Reseal.ts"
+import * as Snapshots from "./Snapshots.ts"
 import * as Vault from "./Vault.ts"
 
 /** This device belongs to somebody else already. @since 0.1.0 @category errors */
@@ -45,7 +49,8 @@ export interface Recovered {
 export const enter = Effect.fn("Recover.enter")(function* (
   host: string,
   phrase: Recovery.PhraseKeys,
-  found: RecoverWalk.Found
+  found: RecoverWalk.Found,
+  options: RecoverWalk.Options = {}
 ) {
   const keyring = yield* Keyring.Keyring
   yield* refuseOther(found)
@@ -53,6 +58,7 @@ export const enter = Effect.fn("Recover.enter")(function* (
   if ((yield* keyring.identity) === undefined) yield* keyring.createIdentity(found.keys)
   yield* IdentityCopies.seed(found.heads, [phrase.paper])
   return yield* Identity.update(IdentityChanges.addDevice(host, IdentityChanges.keysOf(device)), {
+    ...options,
     identities: [phrase.paper]
   })
 })
@@ -66,6 +72,17 @@ export const refuseOther = Effect.fn("Recover.refuseOther")(function* (found: Re
     return yield* new OtherIdentity({ did: recovery?.did ?? "somebody else" })
 })
 
+/** Whether a snapshot is sealed for others than this device: for as many as there are now, one of whom was removed. */
+const isClosed = Effect.fnUntraced(function* (own: Vault.Vault) {
+  const head = yield* Head.newest(own)
+  if (head === undefined) return false
+  for (const { blob, id } of yield* Snapshots.all(own, head)) {
+    const read = yield* Effect.either(Head.read(own, id, blob))
+    if (Either.isLeft(read) && read.left._tag === "HeadError" && read.left.reason === "NotForUs") return true
+  }
+  return false
+})
+
 /**
  * Takes one vault on this device: its keys, the merge of every device's head as the own head, and every earlier snapshot
  * sealed so that this device opens it without the words.
@@ -77,14 +94,14 @@ export const vault = Effect.fn("Recover.vault")(function* (
   phrase: Recovery.PhraseKeys,
   { entry, heads, name }: RecoverWalk.FoundVault
 ) {
-  const node = heads[0]?.head?.node
+  const node = Rekey.newest(heads.flatMap(({ head }) => head ?? []))?.node
   if (node === undefined) return undefined
   const adopted = yield* AdoptVault.adopt(name, entry.vaultId, node)
   const own = yield* Vault.open(adopted.name)
   // until it is sealed anew, history is open to the words alone
   const withWords: Vault.Vault = { ...own, identities: [...own.identities, phrase.paper] }
   const result = yield* Pull.pull(withWords, heads)
-  const { unreadable } = yield* Reseal.reseal(withWords)
+  const { unreadable } = yield* Reseal.reseal(withWords, { isForOthers: yield* isClosed(own) })
   const recovered: Recovered = { name: adopted.name, result, unreadable: unreadable.length }
   return recovered
 })

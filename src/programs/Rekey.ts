@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Merge from "../fs5/Merge.ts"
 import * as NodeCache from "../fs5/NodeCache.ts"
 import * as Pipeline from "../fs5/Pipeline.ts"
@@ -20,6 +21,7 @@ import * as VaultState from "../services/VaultState.ts"
 import * as Ancestry from "./Ancestry.ts"
 import * as Head from "./Head.ts"
 import * as Publish from "./Publish.ts"
+import * as Salvage from "./Salvage.ts"
 import * as Todos from "./Todos.ts"
 import * as Vault from "./Vault.ts"
 
@@ -97,7 +99,13 @@ export const rekey = Effect.fn("Rekey.rekey")(function* (
   for (const { folder } of yield* state.sources(vault.name)) {
     const record = yield* state.record(vault.name, folder)
     if (record === undefined) continue
-    const base = Vault.rootToRecord(yield* carryOver(Vault.rootFromRecord(record.base)))
+    const carried = yield* Effect.either(carryOver(Vault.rootFromRecord(record.base)))
+    if (Either.isLeft(carried)) {
+      if (!Salvage.isDamage(carried.left)) return yield* Effect.fail(carried.left)
+      // under keys of before a run that was cut short, or lost: the source's next backup goes on without it and deletes nothing
+      continue
+    }
+    const base = Vault.rootToRecord(carried.right)
     const { base: _, ...rest } = record
     records.push({ folder, record: new VaultState.SourceRecord({ ...rest, ...(base === undefined ? {} : { base }) }) })
   }
@@ -149,3 +157,15 @@ export const successor = (
       const slots = [context.leaf?.encryption?.slot, context.node?.encryption?.slot]
       return hasAll && slots.every((slot) => slot !== undefined && keyOf(own, slot) === undefined)
     })
+
+/**
+ * The one of the heads whose vault has the newest keys, for a device that has none yet.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const newest = <A extends Head.Published>(heads: ReadonlyArray<A>): A | undefined =>
+  heads.reduce<A | undefined>(
+    (best, head) => (best === undefined || successor(best.node.context, [head]) !== undefined ? head : best),
+    undefined
+  )

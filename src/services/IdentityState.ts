@@ -54,6 +54,7 @@ export class Listed extends Schema.Class<Listed>("IdentityListed")({
 /** Whom all snapshots of a vault were last sealed for by this device. @since 0.1.0 @category models */
 export class SealedFor extends Schema.Class<SealedFor>("IdentitySealedFor")({
   vault: Schema.String,
+  /** None while they are being sealed anew. */
   recipients: Schema.Array(Schema.String)
 }) {}
 

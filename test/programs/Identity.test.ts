@@ -257,6 +257,18 @@ describe("its copies", () => {
     })
   )
 
+  it.effect("follow though one place has lost the bundle that another has", () =>
+    Effect.gen(function* () {
+      const { all, first, keys } = yield* person(1)
+      const { blobs, registry } = all[0].place
+      const [entry] = yield* registry.entries(IdentityReading.streamKey(primitives, keys.warm, "identityVault"))
+      yield* blobs.remove(entry!.hash)
+      const other = yield* device(all)
+      yield* first.on(Identity.update(IdentityChanges.addDevice("other", IdentityChanges.keysOf(other.keys))))
+      assert.deepStrictEqual(yield* first.on(IdentityCopies.spread()), [])
+    })
+  )
+
   it.effect("are owed to a place that was away, and named until it has them", () =>
     Effect.gen(function* () {
       const { all, first } = yield* person(1)

@@ -122,4 +122,29 @@ describe("changing the phrase", () => {
       assert.deepStrictEqual([...identity!.vaults.keys()].sort(), ["docs", "photos"])
     })
   )
+
+  it.effect("is for the devices of its end, though one takes another's place meanwhile", () =>
+    Effect.gen(function* () {
+      const { all, desktop, keys, laptop } = yield* person()
+      const [phone, tablet] = [yield* device(all), yield* device(all)]
+      const [out, into] = [yield* phone.world.keyring.ensureDevice, yield* tablet.world.keyring.ensureDevice]
+      yield* laptop.on(Identity.update(IdentityChanges.addDevice("phone", IdentityChanges.keysOf(out))))
+      for (const one of [phone, tablet]) yield* one.world.keyring.createIdentity(keys)
+      yield* begin(laptop)
+      let sets = 0
+      all[0].faults.beforeSet = Effect.suspend(() => {
+        sets += 1
+        if (sets !== 2) return Effect.void
+        const add = IdentityChanges.addDevice("tablet", IdentityChanges.keysOf(into))
+        const remove = IdentityChanges.removeDevice(out.publicKey)
+        return Effect.orDie(desktop.on(Identity.update((identity) => add(remove(identity)))))
+      })
+      yield* patiently(laptop.on(NewPhrase.proceed()))
+      assert.isAbove(sets, 2)
+      const identity = yield* tablet.on(Identity.read())
+      assert.deepStrictEqual([...identity!.devices.keys()].sort(), ["desktop", "laptop", "tablet"])
+      assert.deepStrictEqual([...identity!.vaults.keys()], ["docs"])
+      assert.strictEqual((yield* Effect.flip(phone.on(Identity.read())))._tag, "IdentityError")
+    })
+  )
 })

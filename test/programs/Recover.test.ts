@@ -1,12 +1,17 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import * as Devices from "../../src/programs/Devices.ts"
+import * as Head from "../../src/programs/Head.ts"
 import * as Identity from "../../src/programs/Identity.ts"
+import * as IdentityChanges from "../../src/programs/IdentityChanges.ts"
 import * as IdentityUpkeep from "../../src/programs/IdentityUpkeep.ts"
+import * as Joining from "../../src/programs/Joining.ts"
 import * as Recover from "../../src/programs/Recover.ts"
 import * as RecoverPhrase from "../../src/programs/RecoverPhrase.ts"
 import * as RecoverWalk from "../../src/programs/RecoverWalk.ts"
 import * as Recovery from "../../src/programs/Recovery.ts"
+import * as Vault from "../../src/programs/Vault.ts"
 import * as RecoveryPhrase from "../../src/schema/RecoveryPhrase.ts"
 import { place, type TestPlace } from "../support/identity.ts"
 import { device, establish, opened, type PersonDevice, save } from "../support/person.ts"
@@ -33,16 +38,22 @@ const used = Effect.fnUntraced(function* () {
 })
 
 /** Everything that `cairn recover` does. */
-const recover = (one: PersonDevice, phrase: Redacted.Redacted<string>, places: ReadonlyArray<TestPlace>) =>
+const recover = (
+  one: PersonDevice,
+  phrase: Redacted.Redacted<string>,
+  places: ReadonlyArray<TestPlace>,
+  options: RecoverWalk.Options = {}
+) =>
   Effect.gen(function* () {
     const keys = yield* Recovery.keysOf(phrase)
     const found = yield* RecoverWalk.walk(
       keys,
-      places.map((one) => one.place)
+      places.map((one) => one.place),
+      options
     )
     const vaults = yield* RecoverWalk.vaults(keys, found)
     yield* Recover.refuseOther(found)
-    yield* Recover.enter("new", keys, found)
+    yield* Recover.enter("new", keys, found, options)
     for (const vault of vaults) yield* Recover.vault(keys, vault)
     yield* IdentityUpkeep.run("new")
     return { found, vaults }
@@ -153,15 +164,42 @@ describe("recovery", () => {
       const changed = [...all[0].entries].filter(([key, bytes]) => old.get(key) !== bytes)
       assert.isAtLeast(changed.length, 2)
       const refusals: Array<string> = []
+      const accepted: Array<string> = []
       for (const [key] of changed) {
         const newest = all[0].entries.get(key)!
         all[0].entries.set(key, old.get(key)!)
         const ended = yield* Effect.either(walk(laptop, phrase, [all[0]]))
         if (ended._tag === "Left") refusals.push(reasonOf(ended.left))
+        if (refusals.at(-1) === "RecoverError Older" && accepted.length === 0) {
+          // with the older list all the way, if the user says so; from then on nothing is missing
+          const held = new Map(all[0].entries)
+          const last = yield* device([all[0]])
+          yield* recover(last, phrase, [all[0]], { acceptOlder: true })
+          accepted.push(...(yield* last.on(Identity.read()))!.devices.keys())
+          yield* recover(yield* device([all[0]]), phrase, [all[0]])
+          for (const [kept, bytes] of held) all[0].entries.set(kept, bytes)
+        }
         all[0].entries.set(key, newest)
       }
       assert.include(refusals, "RecoverError Older")
+      assert.include(accepted, "new")
       assert.deepStrictEqual((yield* walk(laptop, phrase, [all[0]])).identity.revisions, identity!.revisions)
+    })
+  )
+
+  it.effect("opens every snapshot also where it takes the place of a device that was removed", () =>
+    Effect.gen(function* () {
+      const { all, laptop, phrase } = yield* used()
+      const phone = yield* (yield* device(all)).world.keyring.ensureDevice
+      yield* patiently(laptop.on(Joining.admit("phone", IdentityChanges.keysOf(phone))))
+      yield* patiently(laptop.on(Devices.remove("phone")))
+      const desktop = yield* device([yield* place("fresh")])
+      yield* recover(desktop, phrase, all)
+      assert.isAtLeast(yield* opened(desktop), yield* opened(laptop))
+      const before = yield* desktop.on(Effect.flatMap(Vault.open("docs"), (vault) => Head.newest(vault)))
+      yield* recover(desktop, phrase, all)
+      const after = yield* desktop.on(Effect.flatMap(Vault.open("docs"), (vault) => Head.newest(vault)))
+      assert.strictEqual(after!.entry.revision, before!.entry.revision)
     })
   )
 

@@ -8,6 +8,7 @@ import * as Snapshots from "../../src/programs/Snapshots.ts"
 import * as Vault from "../../src/programs/Vault.ts"
 import * as Verify from "../../src/programs/Verify.ts"
 import * as Hash from "../../src/schema/Hash.ts"
+import * as VaultState from "../../src/services/VaultState.ts"
 import { as, change, type Device, devices, files, headOf, pull, rootOf } from "../support/devices.ts"
 import { backup, contents, later, latest, make, mapping, patiently } from "../support/programs.ts"
 
@@ -76,6 +77,38 @@ describe("a vault with new keys", () => {
         const held = yield* latest
         assert.deepStrictEqual(Object.keys(held).sort(), ["one/", "one/big", "one/f", "one/new"])
         assert.deepInclude(yield* Verify.verify(vault), { damaged: 0, snapshots: 4 })
+      }).pipe(Effect.provide(world.layer))
+    })
+  )
+
+  it.effect("may be given them again after an interruption, and no source's work is lost", () =>
+    Effect.gen(function* () {
+      const world = yield* make({ "/one/f": "1", "/one/g": "2" })
+      yield* later
+      yield* Effect.gen(function* () {
+        const one = mapping("/one")
+        yield* backup(one)
+        yield* later
+        const cut = new VaultState.VaultStateError({
+          reason: "Unavailable",
+          vault: "docs",
+          record: "r",
+          detail: "cut off"
+        })
+        world.faults.saveRecord = () => Effect.fail(cut)
+        assert.strictEqual((yield* Effect.either(Rekey.rekey(yield* Vault.open("docs"))))._tag, "Left")
+        world.faults.saveRecord = (inner) => inner
+        yield* patiently(Rekey.rekey(yield* Vault.open("docs")))
+        yield* world.disk.put("/one/new", "new")
+        yield* later
+        yield* backup(one)
+        assert.deepInclude(yield* latest, { "one/f": "1", "one/g": "2", "one/new": "new" })
+        assert.deepInclude(yield* Verify.verify(yield* Vault.open("docs")), { damaged: 0 })
+        // and the next one deletes again
+        yield* world.disk.remove("/one/g")
+        yield* later
+        yield* backup(one)
+        assert.deepStrictEqual(yield* latest, { "one/": "", "one/f": "1", "one/new": "new" })
       }).pipe(Effect.provide(world.layer))
     })
   )
