@@ -18,8 +18,9 @@ export const isLong = process.env.CAIRN_TEST_LONG === "1"
 /** What the short run leaves out, because something else there comes close to it; shown as skipped. */
 export const itLong = it.runIf(isLong)
 
-/** Builds the binary from the sources as they are now; other test files may do the same at the same time. */
+/** Builds the binary from the sources as they are now, unless `npm test` just did; other test files may do the same at the same time. */
 export const build = (): void => {
+  if (process.env.CAIRN_TEST_BUILT === "1") return
   const { status, stderr } = spawnSync(process.execPath, [join(repository, "scripts/build.mjs"), "--binary"])
   if (status !== 0) throw new Error(`the build failed: ${stderr}`)
 }

@@ -108,7 +108,7 @@ type = "verify"
     ["run", "nightyl"]
   ]
 
-  it("print the same, and end with the same", async () => {
+  Cairn.itLong("print the same, and end with the same", async () => {
     const outcomes = await Promise.all(
       [false, true].map(async (withDaemon) => {
         const place = Cairn.folder()

@@ -1,7 +1,7 @@
 /** Two devices over a common folder: one lets the other in, and both go on from there. */
 import * as fs from "node:fs"
 import { join } from "node:path"
-import { afterAll, beforeAll, expect, it, vi } from "vitest"
+import { afterAll, beforeAll, expect, vi } from "vitest"
 import * as Cairn from "./cairn.ts"
 import { pair } from "./pairing.ts"
 import { init } from "./words.ts"
@@ -12,7 +12,7 @@ vi.setConfig({ testTimeout: 600_000 })
 beforeAll(Cairn.build)
 afterAll(Cairn.removeFolders)
 
-it("a device that joins restores byte for byte while the other is away, and both converge", async () => {
+Cairn.itLong("a device that joins restores byte for byte while the other is away, and both converge", async () => {
   const place = Cairn.folder()
   const [a, b] = [join(place, "a"), join(place, "b")]
   const shared = join(place, "usb")

@@ -171,7 +171,7 @@ describe("a vault that s5-rs published", () => {
 })
 
 describe("attaching is refused", () => {
-  it("with the usage where a word is missing or is none: 2", async () => {
+  Cairn.itLong("with the usage where a word is missing or is none: 2", async () => {
     const { add, expectCode, home } = begin()
     for (const words of [
       ["vault", "ad", "relay"],
@@ -184,7 +184,7 @@ describe("attaching is refused", () => {
     expect(fs.existsSync(home)).toBe(false)
   })
 
-  it("under a name that is taken: 2, and the first one stays", async () => {
+  Cairn.itLong("under a name that is taken: 2, and the first one stays", async () => {
     const { about, add, expectCode, place } = await attached()
     const taken = await expectCode(2, ...add("relay", { identity: "paper.txt" }))
     expect(Cairn.complaints(taken)).toEqual(["cairn: there is a vault relay: already; choose another name"])
@@ -209,7 +209,7 @@ describe("attaching is refused", () => {
     expect((await expectCode(0, "log", "relay:")).stdout).toBe("")
   })
 
-  it("with an identity that does not open it, or none: 12", async () => {
+  Cairn.itLong("with an identity that does not open it, or none: 12", async () => {
     const { add, expectCode, home, place } = begin()
     const strange = join(place, "strange")
     Cairn.smallTree(place)
@@ -264,7 +264,7 @@ describe("an attached vault", () => {
     await expectCode(10, "vault", "remove", "other:")
   })
 
-  it("with a damaged blob is 5 for what needs it, and only for that", async () => {
+  Cairn.itLong("with a damaged blob is 5 for what needs it, and only for that", async () => {
     const { expectCode, relay } = await attached()
     const blobs = [...Cairn.files(join(relay, "blob3"))].sort((a, b) => fs.statSync(b).size - fs.statSync(a).size)
     Cairn.flip(blobs[0]!)
@@ -349,7 +349,7 @@ describe("another Cairn's vault", () => {
     expect(Cairn.fingerprint(store)).toEqual(before)
   })
 
-  it("is read with what its other copies have: list --peers", async () => {
+  Cairn.itLong("is read with what its other copies have: list --peers", async () => {
     const { add, docs, here, place, publish, store } = await twoDevices()
     fs.cpSync(store, join(place, "copy"), { recursive: true })
     fs.rmSync(join(docs, "empty"))
@@ -425,7 +425,7 @@ describe("mending a vault", () => {
     expect((await expectCode(0, "verify")).stdout).toMatch(/^docs: all good: 3 snapshots, /)
   })
 
-  it("whose registry was lost goes on above what was seen", async () => {
+  Cairn.itLong("whose registry was lost goes on above what was seen", async () => {
     const { docs, expectCode, home, place } = await own()
     fs.rmSync(join(home, "data/registry"), { recursive: true })
     const refused = await expectCode(5, "backup")

@@ -206,7 +206,7 @@ Cairn.itLong(
   }
 )
 
-it("killed in the middle again and again, it ends well when it is let", async () => {
+Cairn.itLong("killed in the middle again and again, it ends well when it is let", async () => {
   const place = Cairn.folder()
   const [a, b, store] = [join(place, "a"), join(place, "b"), join(place, "store")]
   configure(a, `[store.usb]\ntype = "local"\nbase_path = "${store}"\n\n[vault.docs]\nblob_stores = ["usb"]\n`)
