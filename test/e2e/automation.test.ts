@@ -48,15 +48,19 @@ describe("a change that deletes much of a source", () => {
     await Cairn.expectCode(10, home, ["approve", "docs:docs"])
   }, 60_000)
 
-  it("is forgotten when somebody denies it", async () => {
-    const { home, source } = await backedUp(12)
-    for (let index = 0; index < 12; index++) unlinkSync(join(source, `f${index}`))
-    await Cairn.expectCode(4, home, ["backup", "docs:", "--unattended"])
-    const denied = await Cairn.expectCode(0, home, ["approve", "docs:", "--deny", "--json"])
-    expect(Cairn.linesOf(denied, "approval")).toMatchObject([{ outcome: "denied", reason: "Emptied" }])
-    expect(Cairn.linesOf(await Cairn.expectCode(0, home, ["approve", "--json"]), "approval")).toEqual([])
-    expect(await filesOf(home)).toBe(12)
-  }, 60_000)
+  Cairn.itLong(
+    "is forgotten when somebody denies it",
+    async () => {
+      const { home, source } = await backedUp(12)
+      for (let index = 0; index < 12; index++) unlinkSync(join(source, `f${index}`))
+      await Cairn.expectCode(4, home, ["backup", "docs:", "--unattended"])
+      const denied = await Cairn.expectCode(0, home, ["approve", "docs:", "--deny", "--json"])
+      expect(Cairn.linesOf(denied, "approval")).toMatchObject([{ outcome: "denied", reason: "Emptied" }])
+      expect(Cairn.linesOf(await Cairn.expectCode(0, home, ["approve", "--json"]), "approval")).toEqual([])
+      expect(await filesOf(home)).toBe(12)
+    },
+    60_000
+  )
 
   it("goes on with a warning when a person runs it, unless nothing is left and they did not say so", async () => {
     const { home, source } = await backedUp(12)

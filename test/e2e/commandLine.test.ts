@@ -219,7 +219,7 @@ describe("grammar", () => {
       expect((await expectCode(0, ...words)).stdout).toBe(expected)
   })
 
-  it("a local path may hold a colon or begin with a dash", async () => {
+  Cairn.itLong("a local path may hold a colon or begin with a dash", async () => {
     const other = Cairn.folder()
     const own = join(other, "home")
     Cairn.write(join(other, "a:b/one"), "1")
@@ -281,7 +281,7 @@ describe("output", () => {
     expect((await expectCode(10, "list", "-q", "nope:")).stderr).toMatch(/^cairn: no vault nope:/)
   })
 
-  it("pipes and NO_COLOR get no escape sequences", async () => {
+  Cairn.itLong("pipes and NO_COLOR get no escape sequences", async () => {
     for (const words of [["list", "--help"], ["status"], ["list", "-rl", "docs:"], ["verify"]]) {
       const { stderr, stdout } = await Cairn.run(home, words, { env: { NO_COLOR: "1", FORCE_COLOR: "1" } })
       expect(stdout + stderr).not.toContain("\x1b")

@@ -131,55 +131,58 @@ it("a configured vault is kept in all its stores, its nodes alone in the meta ta
   expect(refused.stderr).toContain("Cairn keeps its own files there")
 })
 
-it("a store that is configured later gets all that the vault had before, and Cairn's own is needed no more", async () => {
-  const place = Cairn.folder()
-  const home = join(place, "home")
-  const docs = Cairn.smallTree(place)
-  await Cairn.expectCode(0, home, ["backup", "docs", "docs:"], { cwd: place })
-  Cairn.write(join(docs, "letter.txt"), "Dear Ada, again\n")
-  await Cairn.expectCode(0, home, ["backup", "docs:"])
-  const store = (name: string) =>
-    Cairn.expectCode(0, home, ["store", "add", name, "--path", join(place, name), "--role", "blobs"])
-  await store("first")
-  await store("second")
-  fs.appendFileSync(join(home, "config/config.toml"), '\n[vault.docs]\nblob_stores = ["first"] # grows\n')
-  await Cairn.expectCode(0, home, ["key", "add", "grandma", "--public-key", AgeKey.recipient(grandma)])
-  fs.writeFileSync(
-    join(home, "config/config.toml"),
-    fs
-      .readFileSync(join(home, "config/config.toml"), "utf8")
-      .replace("# grows\n", '# grows\nrecipients = ["grandma"]\n')
-  )
-  // nothing changed, and all the same the first store is filled, and what was published is sealed for the recipient
-  await Cairn.expectCode(0, home, ["backup", "docs:"])
-  const forGrandma = Cairn.files(join(place, "first/blob3")).filter(
-    (path) => fs.readFileSync(path).toString("latin1").split("\n-> X25519 ").length - 1 === 2
-  )
-  // the two snapshots sealed anew, and the one that names them
-  expect(forGrandma).toHaveLength(3)
-  fs.writeFileSync(
-    join(home, "config/config.toml"),
-    fs.readFileSync(join(home, "config/config.toml"), "utf8").replace('["first"]', '["first", "second"]')
-  )
-  Cairn.write(join(docs, "more.txt"), "more\n")
-  await Cairn.expectCode(0, home, ["backup", "docs:"])
-  // all but the two nodes that were sealed anew since, which nothing names any more
-  const [one, two] = [blobNames(join(place, "first")), blobNames(join(place, "second"))]
-  expect(two.every((name) => one.includes(name))).toBe(true)
-  expect(one.length - two.length).toBe(2)
-  fs.rmSync(join(home, "data/store"), { recursive: true })
-  fs.rmSync(join(place, "first"), { recursive: true })
-  await Cairn.expectCode(0, home, ["verify", "docs:"])
-  await Cairn.expectCode(0, home, ["restore", "docs@latest~1:", join(place, "back")])
-  expect(fs.readFileSync(join(place, "back/docs/letter.txt"), "utf8")).toBe("Dear Ada, again\n")
+Cairn.itLong(
+  "a store that is configured later gets all that the vault had before, and Cairn's own is needed no more",
+  async () => {
+    const place = Cairn.folder()
+    const home = join(place, "home")
+    const docs = Cairn.smallTree(place)
+    await Cairn.expectCode(0, home, ["backup", "docs", "docs:"], { cwd: place })
+    Cairn.write(join(docs, "letter.txt"), "Dear Ada, again\n")
+    await Cairn.expectCode(0, home, ["backup", "docs:"])
+    const store = (name: string) =>
+      Cairn.expectCode(0, home, ["store", "add", name, "--path", join(place, name), "--role", "blobs"])
+    await store("first")
+    await store("second")
+    fs.appendFileSync(join(home, "config/config.toml"), '\n[vault.docs]\nblob_stores = ["first"] # grows\n')
+    await Cairn.expectCode(0, home, ["key", "add", "grandma", "--public-key", AgeKey.recipient(grandma)])
+    fs.writeFileSync(
+      join(home, "config/config.toml"),
+      fs
+        .readFileSync(join(home, "config/config.toml"), "utf8")
+        .replace("# grows\n", '# grows\nrecipients = ["grandma"]\n')
+    )
+    // nothing changed, and all the same the first store is filled, and what was published is sealed for the recipient
+    await Cairn.expectCode(0, home, ["backup", "docs:"])
+    const forGrandma = Cairn.files(join(place, "first/blob3")).filter(
+      (path) => fs.readFileSync(path).toString("latin1").split("\n-> X25519 ").length - 1 === 2
+    )
+    // the two snapshots sealed anew, and the one that names them
+    expect(forGrandma).toHaveLength(3)
+    fs.writeFileSync(
+      join(home, "config/config.toml"),
+      fs.readFileSync(join(home, "config/config.toml"), "utf8").replace('["first"]', '["first", "second"]')
+    )
+    Cairn.write(join(docs, "more.txt"), "more\n")
+    await Cairn.expectCode(0, home, ["backup", "docs:"])
+    // all but the two nodes that were sealed anew since, which nothing names any more
+    const [one, two] = [blobNames(join(place, "first")), blobNames(join(place, "second"))]
+    expect(two.every((name) => one.includes(name))).toBe(true)
+    expect(one.length - two.length).toBe(2)
+    fs.rmSync(join(home, "data/store"), { recursive: true })
+    fs.rmSync(join(place, "first"), { recursive: true })
+    await Cairn.expectCode(0, home, ["verify", "docs:"])
+    await Cairn.expectCode(0, home, ["restore", "docs@latest~1:", join(place, "back")])
+    expect(fs.readFileSync(join(place, "back/docs/letter.txt"), "utf8")).toBe("Dear Ada, again\n")
 
-  const used = await Cairn.expectCode(2, home, ["store", "remove", "second"])
-  expect(used.stderr).toContain("store second is used by vault.docs.blob_stores[1]")
-  const before = fs.readFileSync(join(home, "config/config.toml"), "utf8")
-  await Cairn.expectCode(0, home, ["source", "add", "papers", docs, "--dry-run"])
-  expect(fs.readFileSync(join(home, "config/config.toml"), "utf8")).toBe(before)
-  expect(before).toContain("# grows")
-})
+    const used = await Cairn.expectCode(2, home, ["store", "remove", "second"])
+    expect(used.stderr).toContain("store second is used by vault.docs.blob_stores[1]")
+    const before = fs.readFileSync(join(home, "config/config.toml"), "utf8")
+    await Cairn.expectCode(0, home, ["source", "add", "papers", docs, "--dry-run"])
+    expect(fs.readFileSync(join(home, "config/config.toml"), "utf8")).toBe(before)
+    expect(before).toContain("# grows")
+  }
+)
 
 it("a store that cannot be written to fails the backup, and the head stays", async () => {
   const { docs, home, place } = configured()

@@ -10,7 +10,7 @@ vi.setConfig({ testTimeout: 180_000 })
 beforeAll(Cairn.build)
 afterAll(Cairn.removeFolders)
 
-const rounds = Number(process.env.CAIRN_TEST_ROUNDS ?? 4)
+const rounds = Number(process.env.CAIRN_TEST_ROUNDS ?? 3)
 const seed = process.env.CAIRN_TEST_SEED ?? String(Date.now())
 
 const fileCount = 100
@@ -197,7 +197,7 @@ describe("a backup that ends in the middle", () => {
     await Cairn.expectCode(0, home, ["verify"])
   })
 
-  it("a restore that was killed goes on where it stopped", async () => {
+  Cairn.itLong("a restore that was killed goes on where it stopped", async () => {
     const { docs, home, place, random, took } = await begin()
     const out = join(place, "restored")
     for (const share of [0.5, 0.7, 0.9]) {

@@ -38,7 +38,7 @@ it("many files are few objects, and come back without the index, and with one th
   await expectWhole("from-headers")
 })
 
-it("a flipped bit in a pack costs the one file, until everything is read again", async () => {
+Cairn.itLong("a flipped bit in a pack costs the one file, until everything is read again", async () => {
   const { docs, expectCode, expectWhole, home, place } = await begin()
   const pack = Cairn.blobs(home)[0]!
   Cairn.flip(pack)
@@ -51,22 +51,26 @@ it("a flipped bit in a pack costs the one file, until everything is read again",
   await expectWhole("mended")
 })
 
-it("a home whose blobs are files goes on with packs, and one that was told to keep files keeps them", async () => {
-  const { docs, expectCode, expectWhole, home } = await begin({ CAIRN_STORE: "plain" })
-  const plain = Cairn.files(join(home, "data/store/blob3")).length
-  expect(plain).toBeGreaterThan(30)
-  expect(fs.existsSync(join(home, "data/store/packs"))).toBe(false)
-  for (let index = 0; index < 20; index++) Cairn.write(join(docs, `more/${index}`), Cairn.noise(`more ${index}`, 3000))
-  await expectCode(0, "backup")
-  expect(Cairn.files(join(home, "data/store/blob3")).length).toBeGreaterThan(plain + 20)
-  // as a home of an earlier version
-  fs.rmSync(join(home, "data/store.json"))
-  for (let index = 0; index < 20; index++) Cairn.write(join(docs, `new/${index}`), Cairn.noise(`new ${index}`, 3000))
-  const before = Cairn.files(join(home, "data/store/blob3")).length
-  await expectCode(0, "backup")
-  expect(Cairn.files(join(home, "data/store/blob3")).length).toBeLessThan(before + 5)
-  await expectWhole("out")
-})
+Cairn.itLong(
+  "a home whose blobs are files goes on with packs, and one that was told to keep files keeps them",
+  async () => {
+    const { docs, expectCode, expectWhole, home } = await begin({ CAIRN_STORE: "plain" })
+    const plain = Cairn.files(join(home, "data/store/blob3")).length
+    expect(plain).toBeGreaterThan(30)
+    expect(fs.existsSync(join(home, "data/store/packs"))).toBe(false)
+    for (let index = 0; index < 20; index++)
+      Cairn.write(join(docs, `more/${index}`), Cairn.noise(`more ${index}`, 3000))
+    await expectCode(0, "backup")
+    expect(Cairn.files(join(home, "data/store/blob3")).length).toBeGreaterThan(plain + 20)
+    // as a home of an earlier version
+    fs.rmSync(join(home, "data/store.json"))
+    for (let index = 0; index < 20; index++) Cairn.write(join(docs, `new/${index}`), Cairn.noise(`new ${index}`, 3000))
+    const before = Cairn.files(join(home, "data/store/blob3")).length
+    await expectCode(0, "backup")
+    expect(Cairn.files(join(home, "data/store/blob3")).length).toBeLessThan(before + 5)
+    await expectWhole("out")
+  }
+)
 
 it("a kind of store that is none is a usage error", async () => {
   const home = join(Cairn.folder(), "home")

@@ -331,7 +331,7 @@ const twoDevices = async () => {
 }
 
 describe("another Cairn's vault", () => {
-  it("is followed as it is published, with its history, and its store is left alone", async () => {
+  Cairn.itLong("is followed as it is published, with its history, and its store is left alone", async () => {
     const { add, docs, here, place, publish, store } = await twoDevices()
     await add("peer")
     fs.cpSync(docs, join(place, "before"), { recursive: true, verbatimSymlinks: true })
@@ -362,7 +362,7 @@ describe("another Cairn's vault", () => {
     expect((await here(0, "list", "--peers")).stdout.split("\n")).toHaveLength(3)
   })
 
-  it("is not taken older than it was seen, until its owner is told both and says yes", async () => {
+  Cairn.itLong("is not taken older than it was seen, until its owner is told both and says yes", async () => {
     const { add, here, place, publish, store } = await twoDevices()
     fs.cpSync(join(store, "registry"), join(place, "registry"), { recursive: true })
     await publish("more", "more")
@@ -449,38 +449,41 @@ describe("mending a vault", () => {
 })
 
 describe("two homes with one device's keys", () => {
-  it("that changed one file: the other version is told, listed by itself, shown by status, and stays", async () => {
-    const place = Cairn.folder()
-    const docs = Cairn.smallTree(place)
-    const [one, two] = [join(place, "one"), join(place, "two")]
-    const run = (home: string, code: number, ...words: ReadonlyArray<string>) =>
-      Cairn.expectCode(code, home, words, { cwd: place, env: { CAIRN_REGISTRY: "files" } })
-    await run(one, 0, "backup", "docs", "docs:")
-    fs.cpSync(one, two, { recursive: true })
-    fs.rmSync(join(two, "data/store"), { recursive: true })
-    fs.symlinkSync(join(one, "data/store"), join(two, "data/store"))
-    expect((await run(one, 0, "list", "--conflicts", "docs:")).stdout).toBe("")
+  Cairn.itLong(
+    "that changed one file: the other version is told, listed by itself, shown by status, and stays",
+    async () => {
+      const place = Cairn.folder()
+      const docs = Cairn.smallTree(place)
+      const [one, two] = [join(place, "one"), join(place, "two")]
+      const run = (home: string, code: number, ...words: ReadonlyArray<string>) =>
+        Cairn.expectCode(code, home, words, { cwd: place, env: { CAIRN_REGISTRY: "files" } })
+      await run(one, 0, "backup", "docs", "docs:")
+      fs.cpSync(one, two, { recursive: true })
+      fs.rmSync(join(two, "data/store"), { recursive: true })
+      fs.symlinkSync(join(one, "data/store"), join(two, "data/store"))
+      expect((await run(one, 0, "list", "--conflicts", "docs:")).stdout).toBe("")
 
-    fs.writeFileSync(join(docs, "letter.txt"), "of the one")
-    await run(one, 0, "backup")
-    fs.writeFileSync(join(docs, "letter.txt"), "of the other")
-    const future = Date.now() / 1000 + 5
-    fs.utimesSync(join(docs, "letter.txt"), future, future)
-    const ended = await run(two, 0, "backup", "--json")
-    const [conflict] = Cairn.linesOf(ended, "problem")
-    expect(conflict).toMatchObject({ kind: "conflict", path: "docs/letter.txt" })
-    expect(Cairn.complaints(ended)).toHaveLength(1)
+      fs.writeFileSync(join(docs, "letter.txt"), "of the one")
+      await run(one, 0, "backup")
+      fs.writeFileSync(join(docs, "letter.txt"), "of the other")
+      const future = Date.now() / 1000 + 5
+      fs.utimesSync(join(docs, "letter.txt"), future, future)
+      const ended = await run(two, 0, "backup", "--json")
+      const [conflict] = Cairn.linesOf(ended, "problem")
+      expect(conflict).toMatchObject({ kind: "conflict", path: "docs/letter.txt" })
+      expect(Cairn.complaints(ended)).toHaveLength(1)
 
-    const listed = (await run(one, 0, "list", "--conflicts", "docs:")).stdout
-    expect(listed).toMatch(/^docs\/letter \(conflict [0-9a-f]{8}\)\.txt\n$/)
-    expect(conflict?.detail).toContain(listed.trimEnd())
-    expect((await run(two, 0, "status")).stdout).toContain(`    conflict copy: ${listed}`)
-    expect((await run(one, 0, "show", `docs:${listed.trimEnd()}`)).stdout).toBe("of the one")
-    expect((await run(one, 0, "show", "docs:docs/letter.txt")).stdout).toBe("of the other")
-    expect((await run(one, 0, "list", "--conflicts", "docs:docs")).stdout).toBe(listed.replace("docs/", ""))
-    // nothing comes of backing up again
-    for (const home of [two, one, two]) await run(home, 0, "backup")
-    expect((await run(two, 0, "list", "--conflicts", "docs:")).stdout).toBe(listed)
-    expect(Cairn.complaints(await run(one, 2, "list", "--conflicts"))).toHaveLength(1)
-  })
+      const listed = (await run(one, 0, "list", "--conflicts", "docs:")).stdout
+      expect(listed).toMatch(/^docs\/letter \(conflict [0-9a-f]{8}\)\.txt\n$/)
+      expect(conflict?.detail).toContain(listed.trimEnd())
+      expect((await run(two, 0, "status")).stdout).toContain(`    conflict copy: ${listed}`)
+      expect((await run(one, 0, "show", `docs:${listed.trimEnd()}`)).stdout).toBe("of the one")
+      expect((await run(one, 0, "show", "docs:docs/letter.txt")).stdout).toBe("of the other")
+      expect((await run(one, 0, "list", "--conflicts", "docs:docs")).stdout).toBe(listed.replace("docs/", ""))
+      // nothing comes of backing up again
+      for (const home of [two, one, two]) await run(home, 0, "backup")
+      expect((await run(two, 0, "list", "--conflicts", "docs:")).stdout).toBe(listed)
+      expect(Cairn.complaints(await run(one, 2, "list", "--conflicts"))).toHaveLength(1)
+    }
+  )
 })

@@ -127,17 +127,20 @@ describe("a vault in a relay", () => {
     for (const bytes of seen) for (const secret of secrets) expect(bytes.includes(secret), `${secret}`).toBe(false)
   })
 
-  it("is told to be tried by `store test`, and its way out where it is gone or the token is wrong", async () => {
-    const { home, place, relayHome } = setUp()
-    const relay = await Relay.start(relayHome)
-    await addStore(home, relay.url, join(place, "token"))
-    const tried = await Cairn.expectCode(0, home, ["store", "test", "meeting"])
-    expect(tried.stdout).toContain("fit for a registry")
-    writeFileSync(join(place, "token"), "wrong")
-    mkdirSync(join(place, "docs"))
-    Cairn.write(join(place, "docs/a"), "a")
-    const refused = await Cairn.expectCode(12, home, ["backup", "docs", "docs:"], { cwd: place })
-    expect(refused.stderr).toContain("does not know the token")
-    await relay.stop("SIGKILL")
-  })
+  Cairn.itLong(
+    "is told to be tried by `store test`, and its way out where it is gone or the token is wrong",
+    async () => {
+      const { home, place, relayHome } = setUp()
+      const relay = await Relay.start(relayHome)
+      await addStore(home, relay.url, join(place, "token"))
+      const tried = await Cairn.expectCode(0, home, ["store", "test", "meeting"])
+      expect(tried.stdout).toContain("fit for a registry")
+      writeFileSync(join(place, "token"), "wrong")
+      mkdirSync(join(place, "docs"))
+      Cairn.write(join(place, "docs/a"), "a")
+      const refused = await Cairn.expectCode(12, home, ["backup", "docs", "docs:"], { cwd: place })
+      expect(refused.stderr).toContain("does not know the token")
+      await relay.stop("SIGKILL")
+    }
+  )
 })

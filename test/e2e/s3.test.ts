@@ -90,31 +90,34 @@ blob_stores = ["bucket"]
     expect(Cairn.files(home).filter((path) => path.includes("blob3"))).toEqual([])
   })
 
-  it("in the packed layout many small files are few objects, and an index that is lost is made anew", async () => {
-    const { bucket, home, place } = await setUp()
-    const file = join(home, "config/config.toml")
-    writeFileSync(file, configuration(bucket).replace('type = "s3"', 'type = "s3"\nlayout = "packed"'))
-    Cairn.smallTree(place)
-    for (let index = 0; index < 150; index++)
-      Cairn.write(join(place, "docs/many", `${index}`), Cairn.noise(index, 5000 + index))
-    await Cairn.expectCode(0, home, ["backup", "docs", "docs:"], { cwd: place, env })
-    const objects = await objectsIn(bucket)
-    expect(objects.size).toBeLessThan(15)
-    for (const bytes of objects.values())
-      for (const plain of ["Dear Ada", "letter.txt", "AGE-SECRET-KEY"]) expect(bytes.includes(plain)).toBe(false)
+  Cairn.itLong(
+    "in the packed layout many small files are few objects, and an index that is lost is made anew",
+    async () => {
+      const { bucket, home, place } = await setUp()
+      const file = join(home, "config/config.toml")
+      writeFileSync(file, configuration(bucket).replace('type = "s3"', 'type = "s3"\nlayout = "packed"'))
+      Cairn.smallTree(place)
+      for (let index = 0; index < 150; index++)
+        Cairn.write(join(place, "docs/many", `${index}`), Cairn.noise(index, 5000 + index))
+      await Cairn.expectCode(0, home, ["backup", "docs", "docs:"], { cwd: place, env })
+      const objects = await objectsIn(bucket)
+      expect(objects.size).toBeLessThan(15)
+      for (const bytes of objects.values())
+        for (const plain of ["Dear Ada", "letter.txt", "AGE-SECRET-KEY"]) expect(bytes.includes(plain)).toBe(false)
 
-    rmSync(join(home, "data/indexes"), { recursive: true })
-    Cairn.write(join(place, "docs/new"), "new")
-    await Cairn.expectCode(0, home, ["backup", "docs", "docs:"], { cwd: place, env })
-    const more = [...(await objectsIn(bucket)).values()].reduce((sum, { length }) => sum + length, 0)
-    const before = [...objects.values()].reduce((sum, { length }) => sum + length, 0)
-    expect(more - before, "nothing was stored a second time").toBeLessThan(200_000)
-    await Cairn.expectCode(0, home, ["restore", "docs:", "out"], { cwd: place, env })
-    expect(Cairn.difference(join(place, "docs"), join(place, "out/docs"))).toBe("")
-    await Cairn.expectCode(0, home, ["verify"], { env })
-  })
+      rmSync(join(home, "data/indexes"), { recursive: true })
+      Cairn.write(join(place, "docs/new"), "new")
+      await Cairn.expectCode(0, home, ["backup", "docs", "docs:"], { cwd: place, env })
+      const more = [...(await objectsIn(bucket)).values()].reduce((sum, { length }) => sum + length, 0)
+      const before = [...objects.values()].reduce((sum, { length }) => sum + length, 0)
+      expect(more - before, "nothing was stored a second time").toBeLessThan(200_000)
+      await Cairn.expectCode(0, home, ["restore", "docs:", "out"], { cwd: place, env })
+      expect(Cairn.difference(join(place, "docs"), join(place, "out/docs"))).toBe("")
+      await Cairn.expectCode(0, home, ["verify"], { env })
+    }
+  )
 
-  it("of ten that publish at once each that exited 0 is in the head", async () => {
+  Cairn.itLong("of ten that publish at once each that exited 0 is in the head", async () => {
     const { home, place } = await setUp()
     Cairn.write(join(place, "first/a"), "a")
     await Cairn.expectCode(0, home, ["backup", "first", "docs:"], { cwd: place, env })

@@ -11,7 +11,7 @@ afterAll(Cairn.removeFolders)
 
 const writers = 10
 /** `CAIRN_TEST_ROUNDS=20` is the long run; `CAIRN_TEST_SEED` repeats one. */
-const rounds = Number(process.env.CAIRN_TEST_ROUNDS ?? 2)
+const rounds = Number(process.env.CAIRN_TEST_ROUNDS ?? 1)
 const seed = Number(process.env.CAIRN_TEST_SEED ?? 20261122)
 
 /** Chance that a seed repeats: mulberry32. */

@@ -107,7 +107,7 @@ describe("exit codes", () => {
     expect((await expectCode(0, ["list", "art:"])).stdout).toBe("art/\n")
   })
 
-  it("two sources of one name in one vault are refused with the way out", async () => {
+  Cairn.itLong("two sources of one name in one vault are refused with the way out", async () => {
     const { expectCode, place } = begin()
     await expectCode(0, ["backup", "docs", "docs:"])
     Cairn.smallTree(join(place, "other"))
@@ -171,7 +171,7 @@ describe("exit codes", () => {
       expect(Cairn.complaints(await expectCode(10, words)), words.join(" ")).toHaveLength(1)
   })
 
-  it("another identity than the one it was made with is 12", async () => {
+  Cairn.itLong("another identity than the one it was made with is 12", async () => {
     const { expectCode, home, place } = begin()
     await expectCode(0, ["backup", "docs", "docs:"])
     const other = join(place, "other-home")
@@ -238,7 +238,7 @@ describe("files of its own", () => {
     expect(keys.map(({ mode }) => mode)).toEqual([0o600, 0o600])
   })
 
-  it("follow the XDG folders when CAIRN_HOME is not set", async () => {
+  Cairn.itLong("follow the XDG folders when CAIRN_HOME is not set", async () => {
     const { place } = begin()
     const env = { HOME: join(place, "user"), XDG_DATA_HOME: join(place, "xdg-data") }
     await Cairn.expectCode(0, undefined, ["backup", "docs", "docs:"], { cwd: place, env })
@@ -255,7 +255,7 @@ describe("files of its own", () => {
 })
 
 describe("means", () => {
-  it("CAIRN_REGISTRY=files is chosen once and stays", async () => {
+  Cairn.itLong("CAIRN_REGISTRY=files is chosen once and stays", async () => {
     const { docs, expectCode, home, place } = begin()
     await expectCode(0, ["backup", "docs", "docs:"], { CAIRN_REGISTRY: "files" })
     expect(fs.readdirSync(join(home, "data"))).not.toContain("registry")
@@ -269,7 +269,7 @@ describe("means", () => {
     expect((await expectCode(0, ["status"])).stdout).toMatch(/^registry +files in /m)
   })
 
-  it("portable cryptography and native read and continue each other's vault", async () => {
+  Cairn.itLong("portable cryptography and native read and continue each other's vault", async () => {
     const { docs, expectCode, place } = begin()
     const portable = { CAIRN_CRYPTO: "portable" }
     // text that compresses, so that both encoders have work
