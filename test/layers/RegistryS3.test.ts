@@ -36,9 +36,12 @@ const subject = (set?: (double: Double) => void) =>
 suite("S3", subject())
 suite(
   "S3 over a bad line",
-  subject((double) => {
-    double.fault = badLine(5)
-  })
+  Effect.map(
+    subject((double) => {
+      double.fault = badLine(5)
+    }),
+    (made) => ({ ...made, losesAnswers: true })
+  )
 )
 
 describe("Registry: S3", () => {
