@@ -62,17 +62,21 @@ describe("a change that deletes much of a source", () => {
     60_000
   )
 
-  it("goes on with a warning when a person runs it, unless nothing is left and they did not say so", async () => {
-    const { home, source } = await backedUp(12)
-    for (let index = 0; index < 11; index++) unlinkSync(join(source, `f${index}`))
-    const told = await Cairn.expectCode(0, home, ["backup", "docs:"])
-    expect(Cairn.complaints(told)[0]).toContain("of 12 files 11 are deleted")
-    unlinkSync(join(source, "f11"))
-    await Cairn.expectCode(4, home, ["backup", "docs:"])
-    expect(await filesOf(home)).toBe(1)
-    await Cairn.expectCode(0, home, ["backup", "docs:", "--yes"])
-    expect(await filesOf(home)).toBe(0)
-  }, 60_000)
+  Cairn.itLong(
+    "goes on with a warning when a person runs it, unless nothing is left and they did not say so",
+    async () => {
+      const { home, source } = await backedUp(12)
+      for (let index = 0; index < 11; index++) unlinkSync(join(source, `f${index}`))
+      const told = await Cairn.expectCode(0, home, ["backup", "docs:"])
+      expect(Cairn.complaints(told)[0]).toContain("of 12 files 11 are deleted")
+      unlinkSync(join(source, "f11"))
+      await Cairn.expectCode(4, home, ["backup", "docs:"])
+      expect(await filesOf(home)).toBe(1)
+      await Cairn.expectCode(0, home, ["backup", "docs:", "--yes"])
+      expect(await filesOf(home)).toBe(0)
+    },
+    60_000
+  )
 })
 
 describe("cairn watch", () => {

@@ -190,7 +190,7 @@ describe("words that are wrong", () => {
 })
 
 describe("grammar", () => {
-  it("snapshots by latest, number, date and id name the same one", async () => {
+  Cairn.itLong("snapshots by latest, number, date and id name the same one", async () => {
     const [snapshot] = Cairn.linesOf(await expectCode(0, "log", "--json", "docs:"), "snapshot")
     const id = snapshot!.id
     const prefix = /^[0-9]*[a-f]/.exec(id)![0].length
@@ -259,7 +259,7 @@ describe("output", () => {
     expect(Cairn.linesOf(restore, "summary")).toMatchObject([{ verb: "restore", counts: { files: 5 } }])
   })
 
-  it("--json tells failures as it tells successes", async () => {
+  Cairn.itLong("--json tells failures as it tells successes", async () => {
     for (const [words, tag, code] of [
       [["list", "nope:"], "NoSuchVault", 10],
       [["list", "docs@9:"], "NoSuchSnapshot", 10],
@@ -288,7 +288,7 @@ describe("output", () => {
     }
   })
 
-  it("a reader that leaves early ends the run without a word", async () => {
+  Cairn.itLong("a reader that leaves early ends the run without a word", async () => {
     const many = Cairn.folder()
     const own = join(many, "home")
     for (let index = 0; index < 3000; index++) Cairn.write(join(many, `many/${"x".repeat(60)}-${index}`), "")
@@ -303,7 +303,7 @@ describe("output", () => {
     expect(stderr).toBe("")
   })
 
-  it("data that cannot be written is a failure of one line; complaints that cannot be change nothing", () => {
+  Cairn.itLong("data that cannot be written is a failure of one line; complaints that cannot be change nothing", () => {
     const shell = (line: string) =>
       spawnSync("bash", ["--norc", "-c", line, process.execPath, Cairn.binary], {
         env: { PATH: process.env.PATH, CAIRN_HOME: home },

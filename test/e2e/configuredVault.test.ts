@@ -198,7 +198,7 @@ it("a store that cannot be written to fails the backup, and the head stays", asy
     expect(fs.readdirSync(join(place, "near/registry/.claims", key))).toHaveLength(1)
 })
 
-it("a key that is configured is the one that the device publishes under", async () => {
+Cairn.itLong("a key that is configured is the one that the device publishes under", async () => {
   const place = Cairn.folder()
   const home = join(place, "home")
   Cairn.smallTree(place)

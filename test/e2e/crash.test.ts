@@ -74,7 +74,7 @@ const begin = async () => {
 }
 
 describe("a backup that ends in the middle", () => {
-  it(
+  Cairn.itLong(
     `kill -9 at ${rounds} random moments: every earlier snapshot stays whole and the next run completes`,
     async () => {
       const { docs, home, place, random, ...first } = await begin()

@@ -140,7 +140,7 @@ blob_stores = ["bucket"]
       expect(Cairn.difference(join(place, name), join(place, "out", name))).toBe("")
   })
 
-  it("`store test` finds the bucket fit for everything and leaves nothing in it", async () => {
+  Cairn.itLong("`store test` finds the bucket fit for everything and leaves nothing in it", async () => {
     const { bucket, home } = await setUp()
     const ended = await Cairn.expectCode(0, home, ["store", "test", "bucket", "--json"], { env })
     expect(Cairn.linesOf(ended, "store-check").filter(({ outcome }) => outcome !== "kept")).toEqual([])

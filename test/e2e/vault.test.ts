@@ -51,7 +51,7 @@ describe("the main job", () => {
     expect((await expectCode(0, ["verify"])).stdout).toMatch(/^docs: all good: 2 snapshots, /)
   })
 
-  it("a restore never writes over what differs unless told, and can be run again", async () => {
+  Cairn.itLong("a restore never writes over what differs unless told, and can be run again", async () => {
     const { docs, expectCode, place } = begin()
     await expectCode(0, ["backup", "docs", "docs:"])
     await expectCode(0, ["restore", "docs:docs", "out"])
@@ -94,7 +94,7 @@ describe("exit codes", () => {
     expect((await expectCode(0, ["list", "docs:"])).stdout).toBe("docs/\n")
   })
 
-  it("a saved source that vanished is 1, and the other vaults are backed up all the same", async () => {
+  Cairn.itLong("a saved source that vanished is 1, and the other vaults are backed up all the same", async () => {
     const { expectCode, place } = begin()
     Cairn.smallTree(place, "art")
     await expectCode(0, ["backup", "art", "art:"])
@@ -193,7 +193,7 @@ describe("exit codes", () => {
     expect(fs.existsSync(join(place, "out"))).toBe(false)
   })
 
-  it("a restore target that cannot be one is 1 with one line", async () => {
+  Cairn.itLong("a restore target that cannot be one is 1 with one line", async () => {
     const { expectCode } = begin()
     await expectCode(0, ["backup", "docs", "docs:"])
     expect(Cairn.complaints(await expectCode(1, ["restore", "docs:", "docs/letter.txt"]))).toHaveLength(1)
