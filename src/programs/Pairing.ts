@@ -307,6 +307,7 @@ export const invite = Effect.fn("Pairing.invite")(function* <E, R, E2, R2>(optio
     )
     if (!decision)
       return yield* failed("Refused", "the other device refused: nothing was handed over; the code is void")
+    // nothing is lost where the refusal does not arrive: the other device gives up in time, and has been given nothing
     const grant = yield* Effect.tapError(admit(joiner.name, joiner.device), () => Effect.ignore(end(refusal)))
     yield* end(Message.grant.encode(grant))
     return { name: joiner.name, label: grant.label, device: joiner.device }
