@@ -1,7 +1,7 @@
-// Builds dist/: the bundled binary (Main.js and lazily loaded chunks) and dist/lib, the library with its types;
-// with --binary the first alone.
-// Runs at `npm install` and once more, by npm, at the first `npx cairn`: so it only ever adds or swaps whole files. Chunks
-// of earlier builds go a day after a build first did without them: a program that runs may still load one.
+// Builds dist/: the binary (two bundles, of the program and of its worker threads, each beside what V8 compiled of it, and a
+// few lines that start them) and dist/lib, the library with its types; with --binary the first alone.
+// Runs at `npm install` and once more, by npm, at the first `npx cairn`: so it only ever adds or swaps whole files. The bundles
+// that were in use before stay until the next build that changes them: a program that just starts may still load one.
 import { spawnSync } from "node:child_process"
 import { createHash } from "node:crypto"
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
@@ -23,57 +23,63 @@ const swap = (path, contents) => {
   renameSync(`${path}.${process.pid}`, path)
 }
 
-const { outputFiles } = await esbuild.build({
-  entryPoints: [
-    { in: "src/Main.ts", out: "Main" },
-    // where the chunk that starts it looks for it
-    { in: "src/layers/internal/sealerWorker.ts", out: "chunks/internal/sealerWorker" }
-  ],
-  outdir: "dist",
-  bundle: true,
-  splitting: true,
-  minify: true,
-  write: false,
-  platform: "node",
-  format: "esm",
-  target: "node20",
-  conditions: ["source"],
-  chunkNames: "chunks/[name]-[hash]",
-  external: [
-    "lmdb",
-    "zstd-napi",
-    "@napi-rs/blake-hash",
-    "@bokuweb/zstd-wasm",
-    "@parcel/watcher",
-    "msgpackr-extract",
-    "koffi"
-  ],
-  banner: { js: 'import{createRequire as __cr}from"node:module";const require=__cr(import.meta.url);' }
-})
-// chunks first, the entry that names them last
-for (const { path, contents } of [...outputFiles].reverse()) swap(path, Buffer.from(contents))
+/** Puts the bundle of `entry` into dist/ under a name of its own content, and answers that name. */
+const bundle = async (entry, name) => {
+  const { outputFiles } = await esbuild.build({
+    entryPoints: [entry],
+    bundle: true,
+    minify: true,
+    write: false,
+    platform: "node",
+    format: "cjs",
+    target: "node20",
+    conditions: ["source"],
+    external: [
+      "lmdb",
+      "zstd-napi",
+      "@napi-rs/blake-hash",
+      "@bokuweb/zstd-wasm",
+      "@parcel/watcher",
+      "msgpackr-extract",
+      "koffi"
+    ],
+    // what is loaded later is a function of the bundle that has not run yet
+    supported: { "dynamic-import": false },
+    define: { "import.meta.url": "__bundleUrl" },
+    banner: { js: "(function (require, module, exports, __bundleUrl) {" },
+    footer: { js: "})" }
+  })
+  const contents = Buffer.from(outputFiles[0].contents)
+  if (contents.some((byte) => byte > 127)) throw new Error(`${entry}: the bundle is not ASCII`)
+  const file = `${name}-${createHash("sha256").update(contents).digest("hex").slice(0, 16)}.cjs`
+  swap(`dist/${file}`, contents)
+  return file
+}
 
-const keptFor = 24 * 60 * 60 * 1000
-const record = "dist/.unused.json"
-const sweep = () => {
-  const now = Date.now()
-  const used = new Set(outputFiles.map(({ path }) => relative(".", path)))
-  const since = existsSync(record) ? JSON.parse(readFileSync(record, "utf8")) : {}
-  const unused = {}
-  for (const name of readdirSync("dist/chunks")) {
-    const path = join("dist/chunks", name)
-    if (!name.endsWith(".js") || used.has(path)) continue
-    if (now - (since[path] ?? now) > keptFor) rmSync(path, { force: true })
-    else unused[path] = since[path] ?? now
-  }
-  swap(record, Buffer.from(JSON.stringify(unused)))
+const starts = "dist/Main.js"
+const namesIn = (text) => [...text.matchAll(/[a-z]+-[0-9a-f]{16}\.cjs/g)].map(([name]) => name)
+const before = existsSync(starts) ? namesIn(readFileSync(starts, "utf8")) : []
+
+const main = await bundle("src/Main.ts", "main")
+const worker = await bundle("src/layers/internal/sealerWorker.ts", "worker")
+swap("dist/load.cjs", readFileSync("scripts/load.cjs"))
+// compiled before anybody starts them by name
+if (![main, worker].every((name) => existsSync(`dist/${name}.cache`)))
+  spawnSync(process.execPath, ["scripts/compile.mjs", main, worker], { stdio: ["ignore", "ignore", "inherit"] })
+const start = (file, folder) =>
+  `import { createRequire } from "node:module"\ncreateRequire(import.meta.url)("${folder}/load.cjs").load("${file}")\n`
+swap("dist/internal/sealerWorker.js", Buffer.from(start(worker, "..")))
+// the entry that names the others last
+swap(starts, Buffer.from(`${start(main, ".")}// with ${worker}\n`))
+
+const used = new Set([main, worker, ...before])
+for (const name of readdirSync("dist")) {
+  const [bundled] = namesIn(name)
+  if (bundled !== undefined && !used.has(bundled)) rmSync(join("dist", name), { force: true })
 }
-try {
-  sweep()
-} catch {
-  // two builds at once, or a record that was cut short: the next build sweeps
-  rmSync(record, { force: true })
-}
+rmSync("dist/chunks", { recursive: true, force: true })
+rmSync("dist/.unused.json", { force: true })
+
 if (process.argv.includes("--binary")) process.exit(0)
 
 // The library: emitted beside, then swapped in file by file; its inputs' stamp saves the second run the work.

@@ -15,7 +15,7 @@ import { Sealer, type StoredLeaf } from "../../src/services/Sealer.ts"
 import * as Built from "../e2e/cairn.ts"
 import { noise } from "../e2e/cairn.ts"
 
-const script = pathToFileURL(`${Built.repository}/dist/chunks/internal/sealerWorker.js`)
+const script = pathToFileURL(`${Built.repository}/dist/internal/sealerWorker.js`)
 const crypto = await Effect.runPromise(CryptoAuto.make())
 const inline = SealerInline.make(crypto.primitives)
 const provide = (options: SealerWorkers.Options) =>
