@@ -1,8 +1,12 @@
-import { execFileSync } from "node:child_process"
+import { execFile } from "node:child_process"
 import { join } from "node:path"
+import { promisify } from "node:util"
 import * as Schema from "effect/Schema"
 import { expect, it } from "vitest"
 import * as Cairn from "./cairn.ts"
+
+/** Without blocking: the test runner wants to hear from its worker. */
+const execute = promisify(execFile)
 
 const File = Schema.Struct({ path: Schema.String, mode: Schema.Number })
 const decodePacked = Schema.decodeUnknownSync(
@@ -11,14 +15,10 @@ const decodePacked = Schema.decodeUnknownSync(
 
 it("the package holds the binary and the library, and its names resolve to what was built", {
   timeout: 300_000
-}, () => {
-  execFileSync(process.execPath, [join(Cairn.repository, "scripts/build.mjs")])
+}, async () => {
+  await execute(process.execPath, [join(Cairn.repository, "scripts/build.mjs")])
   const [packed] = decodePacked(
-    execFileSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], {
-      cwd: Cairn.repository,
-      encoding: "utf8",
-      stdio: ["ignore", "pipe", "ignore"]
-    })
+    (await execute("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], { cwd: Cairn.repository })).stdout
   )
   const modes = new Map(packed.files.map(({ mode, path }) => [path, mode]))
   expect((modes.get("bin/cairn.js") ?? 0) & 0o111).toBe(0o111)
@@ -40,13 +40,8 @@ it("the package holds the binary and the library, and its names resolve to what 
     const chunker = await import("cairn-vault/fs5/Chunker")
     const publish = await import("cairn-vault/programs/Publish")
     console.log(JSON.stringify([all.Chunker === chunker, publish.maxAttempts, import.meta.resolve("cairn-vault/fs5/Chunker")]))`
-  const printed = execFileSync(process.execPath, ["--input-type=module", "-e", program], {
-    cwd: Cairn.repository,
-    encoding: "utf8"
+  const { stdout } = await execute(process.execPath, ["--input-type=module", "-e", program], {
+    cwd: Cairn.repository
   })
-  expect(JSON.parse(printed)).toEqual([
-    true,
-    16,
-    new URL("dist/lib/fs5/Chunker.js", `file://${Cairn.repository}/`).href
-  ])
+  expect(JSON.parse(stdout)).toEqual([true, 16, new URL("dist/lib/fs5/Chunker.js", `file://${Cairn.repository}/`).href])
 })
