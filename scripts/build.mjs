@@ -1,10 +1,10 @@
 // Builds dist/: the binary (two bundles, of the program and of its worker threads, each beside what V8 compiled of it, and a
 // few lines that start them) and dist/lib, the library with its types; with --binary the first alone.
 // Runs at `npm install` and once more, by npm, at the first `npx cairn`: so it only ever adds or swaps whole files. The bundles
-// that were in use before stay until the next build that changes them: a program that just starts may still load one.
+// that were in use before stay for a while: a program that just starts may still load one.
 import { spawnSync } from "node:child_process"
 import { createHash } from "node:crypto"
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { dirname, join, relative } from "node:path"
 import { fileURLToPath } from "node:url"
 
@@ -72,10 +72,14 @@ swap("dist/internal/sealerWorker.js", Buffer.from(start(worker, "..")))
 // the entry that names the others last
 swap(starts, Buffer.from(`${start(main, ".")}// with ${worker}\n`))
 
-const used = new Set([main, worker, ...before])
+// what another build at the same time named, and what somebody may be about to load, stays
+const used = new Set([main, worker, ...before, ...namesIn(readFileSync(starts, "utf8"))])
+const anHourAgo = Date.now() - 60 * 60 * 1000
 for (const name of readdirSync("dist")) {
   const [bundled] = namesIn(name)
-  if (bundled !== undefined && !used.has(bundled)) rmSync(join("dist", name), { force: true })
+  const path = join("dist", name)
+  if (bundled === undefined || used.has(bundled)) continue
+  if ((statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0) < anHourAgo) rmSync(path, { force: true })
 }
 rmSync("dist/chunks", { recursive: true, force: true })
 rmSync("dist/.unused.json", { force: true })
