@@ -105,7 +105,7 @@ const compressionLevel = (pipeline: BlobPipeline): number | undefined => {
  * The stored form of `plaintext`; without a pipeline it is stored as it is.
  *
  * A missing key is `WrongKey`, a padding block above `maximumPaddingBlock` is `Unsupported`. `stored` may be `plaintext`
- * itself.
+ * itself. `plaintextHash` is that of `plaintext`, where the caller has it.
  *
  * @since 0.1.0
  * @category conversions
@@ -115,9 +115,9 @@ export const encode = (
   pipeline: BlobPipeline | undefined,
   kdf: Kdf,
   keys: Keys,
-  plaintext: Uint8Array
+  plaintext: Uint8Array,
+  plaintextHash: Hash.Hash = primitives.blake3(plaintext)
 ): Either.Either<EncodedBlob, DamagedTree> => {
-  const plaintextHash = primitives.blake3(plaintext)
   if (pipeline === undefined) {
     const blocks = BigInt(plaintext.length)
     return Either.right({ hash: plaintextHash, stored: plaintext, plaintextHash, blocks, skipped: false })
@@ -307,9 +307,10 @@ export const leafOf = (context: TraversalContext, size: bigint, blob: EncodedBlo
 export const encodeLeaf = (
   primitives: Primitives,
   context: TraversalContext,
-  plaintext: Uint8Array
+  plaintext: Uint8Array,
+  plaintextHash?: Hash.Hash
 ): Either.Either<EncodedLeaf, DamagedTree> =>
-  Either.map(encode(primitives, context.leaf, "leaf", context.keys, plaintext), (blob) =>
+  Either.map(encode(primitives, context.leaf, "leaf", context.keys, plaintext, plaintextHash), (blob) =>
     leafOf(context, BigInt(plaintext.length), blob)
   )
 

@@ -9,7 +9,8 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Hash from "../schema/Hash.ts"
 import type { ContentRef, Node, NodeEntry } from "../schema/Node.ts"
-import type { Service as Sealer } from "../services/Sealer.ts"
+import type { Filed, Service as Sealer } from "../services/Sealer.ts"
+import * as FiledLeaves from "./FiledLeaves.ts"
 import * as LeafBatches from "./LeafBatches.ts"
 import type { Pipeline } from "./Pipeline.ts"
 import { mapAhead } from "./ReadAhead.ts"
@@ -278,6 +279,42 @@ export const exportFile = (
         )
   )
 }
+
+/** The same where chunks go into the file without coming here: nothing of them is held. */
+const filedStretchBytes = 16n * 1024n * 1024n
+const filedStretchesInFlight = 2
+
+/**
+ * Writes the bytes of a file entry into an open file as long as the entry says, in no particular order; `wrote` is told of
+ * them as they are written.
+ *
+ * @since 0.1.0
+ * @category reading
+ */
+export const fillFile = <E, E2>(
+  pipeline: Pipeline,
+  entry: NodeEntry,
+  filed: Filed,
+  file: {
+    readonly descriptor: number
+    readonly write: (bytes: Uint8Array, position: number) => Effect.Effect<void, E>
+  },
+  wrote: (bytes: number) => Effect.Effect<void, E2>
+): Effect.Effect<void, TreeError | E | E2> =>
+  stretches(chunks(pipeline, entry), filedStretchBytes, Number.POSITIVE_INFINITY).pipe(
+    Stream.mapEffect(
+      ({ chunks }) =>
+        Effect.gen(function* () {
+          const done = yield* FiledLeaves.fill(filed, chunks, file.descriptor)
+          // one by one, which tells what is wrong with them
+          for (const [at, chunk] of chunks.entries())
+            if (done[at] !== true) yield* file.write(yield* read(chunk), Number(chunk.offset))
+          yield* wrote(chunks.reduce((sum, { entry: { content } }) => sum + Number(content.size), 0))
+        }),
+      { concurrency: filedStretchesInFlight, unordered: true }
+    ),
+    Stream.runDrain
+  )
 
 /**
  * The part of a file that `range` names, cut off at the file's end; only the chunks that it touches are read.

@@ -115,7 +115,7 @@ const store = (
     const asked = known === undefined ? undefined : KnownChunks.ask(known, pipeline.primitives, chunks)
     const fresh = asked === undefined ? chunks : asked.fresh
     if (asked !== undefined && fresh.length === 0) return Effect.succeed(KnownChunks.answer(asked, []))
-    return Effect.flatMap(sealer.seal(pipeline.context, fresh), (sealed) =>
+    return Effect.flatMap(sealer.seal(pipeline.context, fresh, asked?.hashes), (sealed) =>
       Effect.map(putAll(pipeline, sealed), () => {
         const entries = sealed.map((chunk): ChunkReuse.LeafEntry => chunk.entry)
         return asked === undefined ? entries : KnownChunks.answer(asked, entries)

@@ -48,6 +48,8 @@ export interface Asked {
   readonly found: ReadonlyArray<LeafEntry | undefined>
   /** Those to be stored, each once. */
   readonly fresh: ReadonlyArray<Uint8Array>
+  /** Their hashes. */
+  readonly hashes: ReadonlyArray<Hash.Hash>
   /** The position in `fresh` of each that was not found. */
   readonly positions: ReadonlyArray<number>
 }
@@ -57,10 +59,12 @@ export const ask = (known: KnownChunks, primitives: Primitives, chunks: Readonly
   const names: Array<string> = []
   const found: Array<LeafEntry | undefined> = []
   const fresh: Array<Uint8Array> = []
+  const hashes: Array<Hash.Hash> = []
   const positions: Array<number> = []
   const placed = new Map<string, number>()
   for (const chunk of chunks) {
-    const name = Hash.toHex(primitives.blake3(chunk))
+    const hash = primitives.blake3(chunk)
+    const name = Hash.toHex(hash)
     const entry = known.find(name)
     let position = -1
     if (entry === undefined) {
@@ -68,13 +72,14 @@ export const ask = (known: KnownChunks, primitives: Primitives, chunks: Readonly
       if (position === fresh.length) {
         placed.set(name, position)
         fresh.push(chunk)
+        hashes.push(hash)
       }
     }
     names.push(name)
     found.push(entry)
     positions.push(position)
   }
-  return { known, names, found, fresh, positions }
+  return { known, names, found, fresh, hashes, positions }
 }
 
 /** The entries of the whole batch, given those of `fresh`, whose blobs are stored: they are known from now on. @since 0.1.0 @category combinators */

@@ -20,6 +20,10 @@ export interface Wanted {
 /** The longest leaf that is read together with others, in bytes of plaintext. @since 0.1.0 @category constants */
 export const longest = 1024n * 1024n
 
+/** Whether the leaf is neither too long nor encoded in an unusual way. @since 0.1.0 @category guards */
+export const isUsual = ({ entry: { childContext, content } }: Wanted): boolean =>
+  content.size <= longest && (childContext === undefined || BlobCodec.isSkipMarker(childContext))
+
 /** Groups of leaves that are read and opened at the same time. */
 const groupsInFlight = 4
 
@@ -40,10 +44,9 @@ export const read = (
   Effect.suspend(() => {
     const opened: Array<OpenedLeaf | undefined> = new Array(wanted.length).fill(undefined)
     const alike = new Map<Pipeline["context"], Map<Pipeline["blobs"], Array<number>>>()
-    for (const [at, { entry, pipeline }] of wanted.entries()) {
-      const { childContext, content } = entry
-      if (pipeline.blobs.bulk === undefined || content.size > longest) continue
-      if (childContext !== undefined && !BlobCodec.isSkipMarker(childContext)) continue
+    for (const [at, one] of wanted.entries()) {
+      const { pipeline } = one
+      if (pipeline.blobs.bulk === undefined || !isUsual(one)) continue
       const stores = alike.get(pipeline.context) ?? new Map<Pipeline["blobs"], Array<number>>()
       alike.set(pipeline.context, stores)
       const some = stores.get(pipeline.blobs)

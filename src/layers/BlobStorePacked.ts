@@ -35,7 +35,7 @@ export interface Options {
   readonly primitives: Primitives
   /** Bytes of blobs in a pack, 16 MiB when absent; a larger blob is an object of its own. About three times as much memory is used. */
   readonly packSize?: number
-  /** Whether new blobs go into packs; `true` when absent. What is in packs is read in any case. Asked at every put. */
+  /** Whether new blobs go into packs; `true` when absent. What is in packs is read in any case. Asked once, by the first put. */
   readonly isPacking?: Effect.Effect<boolean, BlobStoreError>
 }
 
@@ -378,10 +378,9 @@ export const make = (options: Options): Effect.Effect<Packed, never, Scope.Scope
     /** Blobs that are in the index; those that are not there yet, or no more, are for `get`. */
     const bulk: Bulk = {
       locate: (hashes) =>
-        Effect.forEach(hashes, (hash) =>
+        (index.findAll?.(hashes) ?? Effect.forEach(hashes, (hash) => index.find(hash))).pipe(
           // nothing is lost: `get` looks again, and says what is wrong
-          Effect.orElseSucceed(index.find(hash), () => [])
-        ).pipe(
+          Effect.orElseSucceed((): ReadonlyArray<ReadonlyArray<Place>> => hashes.map(() => [])),
           Effect.map((found) =>
             found.map(([place]) =>
               place === undefined
@@ -390,7 +389,8 @@ export const make = (options: Options): Effect.Effect<Packed, never, Scope.Scope
             )
           )
         ),
-      read: (object, offset, length) => Effect.mapError(objects.get(object, { offset, length }), failed(object))
+      read: (object, offset, length) => Effect.mapError(objects.get(object, { offset, length }), failed(object)),
+      ...(objects.file !== undefined && { file: objects.file })
     }
 
     const has = (hash: Hash.Hash): Effect.Effect<boolean, BlobStoreError> =>
@@ -443,15 +443,34 @@ export const make = (options: Options): Effect.Effect<Packed, never, Scope.Scope
         )
       )
 
-    const put = (hash: Hash.Hash, bytes: Uint8Array): Effect.Effect<void, BlobStoreError> =>
+    /** Whether blobs are packed, once that was asked. */
+    let packs: boolean | undefined
+    const putSlowly = (hash: Hash.Hash, bytes: Uint8Array) =>
       Effect.gen(function* () {
-        if (held.has(Hash.toHex(hash))) return
         if (yield* inPack(hash)) return
         if (yield* isPlain(hash, bytes.length)) return
-        if (bytes.length > capacity || !(yield* isPacking)) return yield* plain.put(hash, bytes)
+        packs ??= yield* isPacking
+        if (bytes.length > capacity || !packs) return yield* plain.put(hash, bytes)
         yield* gather(hash, bytes)
         yield* relieve
       }).pipe(Effect.mapError((error) => (error instanceof BlobStoreError ? error : failed(Hash.toHex(hash))(error))))
+
+    const put = (hash: Hash.Hash, bytes: Uint8Array): Effect.Effect<void, BlobStoreError> =>
+      Effect.suspend(() => {
+        const key = Hash.toHex(hash)
+        if (held.has(key)) return Effect.void
+        return Effect.matchEffect(index.find(hash), {
+          onFailure: (error) => Effect.fail(failed(key)(error)),
+          onSuccess: (places) => {
+            // most blobs are new and there is room: for tens of thousands of them each step less is felt
+            const isNew = places.length === 0 && plainHashes instanceof Set && !plainHashes.has(key)
+            const hasRoom = packs === true && uncommitted < mostUncommitted && open.fits(hash, bytes.length)
+            if (!isNew || !hasRoom || held.has(key)) return putSlowly(hash, bytes)
+            held.set(key, open.add(hash, bytes))
+            return Effect.void
+          }
+        })
+      })
 
     const list = Stream.unwrap(
       Effect.map(discover, () => {

@@ -201,19 +201,20 @@ export const make = (
         Files.close
       )
 
-    const writeFile: Target["writeFile"] = (components, content, settings: WriteOptions = {}) =>
+    /** Makes a file at once, with what `write` writes into it while nobody sees it. */
+    const makeFile = <E>(
+      components: Components,
+      settings: WriteOptions,
+      write: (fd: number, at: Files.Place) => Effect.Effect<void, E | LocalTreeError>
+    ): Effect.Effect<ReadonlyArray<Note>, E | LocalTreeError> =>
       inParent("write", components, true, (parent, path, at) =>
         Effect.zipRight(
           sweep(parent),
           withTemporary(parent, at, settings.mode === undefined ? 0o666 : 0o600, (temporary) =>
             Effect.gen(function* () {
-              const writer = Sparse.writer(temporary.fd, at)
-              yield* content instanceof Uint8Array
-                ? writer.write([content])
-                : Stream.runForEachChunk(content, (pieces) => writer.write(Chunk.toReadonlyArray(pieces)))
-              yield* writer.end
+              yield* write(temporary.fd, at)
               const notes = yield* Effect.sync(() =>
-                apply({ path: temporary.path, fd: temporary.fd, kind: "file", shown: at.path }, settings)
+                apply({ fd: temporary.fd, kind: "file", shown: at.path }, settings)
               )
               // without syncfs the barrier of `sync` cannot be had at the end
               if (native === undefined)
@@ -230,7 +231,31 @@ export const make = (
         )
       )
 
-    const small = native === undefined ? undefined : SmallFiles.make({ native, directories, writing, apply })
+    const writeFile: Target["writeFile"] = (components, content, settings = {}) =>
+      makeFile(components, settings, (fd, at) => {
+        const writer = Sparse.writer(fd, at)
+        const written =
+          content instanceof Uint8Array
+            ? writer.write([content])
+            : Stream.runForEachChunk(content, (pieces) => writer.write(Chunk.toReadonlyArray(pieces)))
+        return Effect.zipRight(written, writer.end)
+      })
+
+    const fillFile: NonNullable<Target["fillFile"]> = (components, size, fill, settings = {}) =>
+      makeFile(components, settings, (fd, at) =>
+        Effect.zipRight(
+          Effect.uninterruptible(Files.order(at, (done) => fs.ftruncate(fd, size, done))),
+          fill({
+            descriptor: fd,
+            write: (bytes, position) =>
+              Effect.suspend(() => Files.attempt(at, () => void Sparse.writeAt(fd, bytes, position)))
+          })
+        )
+      )
+
+    const allowSetuid = options.allowSetuid === true
+    const small =
+      native === undefined ? undefined : SmallFiles.make({ native, directories, writing, apply, allowSetuid })
     const writeAll: Target["writeAll"] = (files) => {
       const single = (file: WholeWrite) => Effect.either(writeFile(file.components, file.bytes, file.metadata))
       // without syncfs each file is synced before it gets its name, which takes its time anyway
@@ -251,6 +276,36 @@ export const make = (
           )
       )
     }
+
+    const orderAll =
+      (small: SmallFiles.SmallFiles): NonNullable<Target["orderAll"]> =>
+      (files, make) =>
+        // the directories must stay what they are for as long as somebody writes through their descriptors
+        Effect.acquireUseRelease(
+          Effect.sync(() =>
+            files.map((file) => {
+              if (file.components.length === 0 || problem(file.components) !== undefined) return undefined
+              const ordered = small.order(file, placeOf("write", file.components))
+              return Either.isRight(ordered) ? ordered.right : undefined
+            })
+          ),
+          (ordered) => {
+            const orders = ordered.flatMap((one, at) => (one === undefined ? [] : [{ at, order: one.order }]))
+            return Effect.map(Effect.uninterruptible(make(orders)), (made) => {
+              const notes: Array<ReadonlyArray<Note> | undefined> = files.map(() => undefined)
+              for (const [index, { at }] of orders.entries())
+                notes[at] = made[index]?.map((note) => ({
+                  ...note,
+                  path: placeOf("write", files[at]!.components).path
+                }))
+              return notes
+            })
+          },
+          (ordered) =>
+            Effect.sync(() => {
+              for (const one of ordered) one?.leave()
+            })
+        )
 
     const symlink: Target["symlink"] = (components, target, settings: WriteOptions = {}) =>
       inParent("make the link", components, true, (parent, path, at) => {
@@ -329,6 +384,8 @@ export const make = (
         }),
       writeFile,
       writeAll,
+      ...(Files.hasDoors && { fillFile }),
+      ...(Files.hasDoors && small !== undefined && { orderAll: orderAll(small) }),
       symlink,
       setDirectoryMetadata: (components, metadata) =>
         inDirectory("set the metadata of", components, false, (found, _, at) =>

@@ -277,7 +277,8 @@ export const make = (options: Options): Effect.Effect<Service, never, Scope.Scop
           Stream.suspend(() => Stream.fromAsyncIterable(FsListing.batches(base, prefix), failed("list", prefix)))
         ),
       remove: (path) => attempt("remove", path, () => remove(path)),
-      sync: Effect.mapError(barrier.sync, notFlushed("sync"))
+      sync: Effect.mapError(barrier.sync, notFlushed("sync")),
+      file: (path) => `${base}/${path}`
     }
     return options.readOnly === true
       ? { ...service, put: denied("put"), create: denied("create"), remove: denied("remove"), sync: Effect.void }

@@ -61,6 +61,11 @@ export const make = (options: PackIndexLmdb.Options): Effect.Effect<Service, nev
         return opened?.name ?? directory
       },
       find: (hash) => ask((index) => index.find(hash), []),
+      findAll: (hashes) =>
+        ask(
+          (index) => index.findAll?.(hashes) ?? Effect.forEach(hashes, (hash) => index.find(hash)),
+          hashes.map(() => [])
+        ),
       holds: (pack) => ask((index) => index.holds(pack), false),
       add: (entries) => Effect.flatMap(made, (index) => index.add(entries)),
       remove: (hashes) => ask((index) => index.remove(hashes), undefined),

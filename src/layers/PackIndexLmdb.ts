@@ -102,24 +102,26 @@ export const make = ({ directory, private: isPrivate }: Options): Effect.Effect<
       return keys
     }
 
+    const placesOf = (hash: Hash.Hash): ReadonlyArray<Place> => {
+      const bytes = blobs.getBinary(hash)
+      const places: Array<Place> = []
+      for (let at = 0; bytes !== undefined && at + placeLength <= bytes.length; at += placeLength) {
+        const pack = packOf(numberOf(bytes, at))
+        if (pack === undefined) continue
+        places.push({
+          pack: pack.hash,
+          packLength: pack.length,
+          offset: numberOf(bytes, at + 4),
+          length: numberOf(bytes, at + 8)
+        })
+      }
+      return places
+    }
+
     return {
       name: directory,
-      find: (hash) =>
-        attempt(() => {
-          const bytes = blobs.getBinary(hash)
-          const places: Array<Place> = []
-          for (let at = 0; bytes !== undefined && at + placeLength <= bytes.length; at += placeLength) {
-            const pack = packOf(numberOf(bytes, at))
-            if (pack === undefined) continue
-            places.push({
-              pack: pack.hash,
-              packLength: pack.length,
-              offset: numberOf(bytes, at + 4),
-              length: numberOf(bytes, at + 8)
-            })
-          }
-          return places
-        }),
+      find: (hash) => attempt(() => placesOf(hash)),
+      findAll: (hashes) => attempt(() => hashes.map(placesOf)),
       holds: (pack) =>
         attempt(() => {
           refresh()

@@ -15,10 +15,10 @@ import * as Unsealing from "./internal/unsealing.ts"
 
 /** @since 0.1.0 @category constructors */
 export const make = (primitives: Primitives): Service => ({
-  seal: (context, chunks) =>
+  seal: (context, chunks, hashes) =>
     Effect.suspend(() =>
       Either.mapLeft(
-        Either.all(chunks.map((chunk) => BlobCodec.encodeLeaf(primitives, context, chunk))),
+        Either.all(chunks.map((chunk, at) => BlobCodec.encodeLeaf(primitives, context, chunk, hashes?.[at]))),
         (error) => new SealError({ reason: reasonOf(error), detail: error.message })
       )
     ),

@@ -4,14 +4,18 @@
  * @since 0.1.0
  */
 import { availableParallelism } from "node:os"
+import { setFlagsFromString } from "node:v8"
 import { Worker } from "node:worker_threads"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import * as Bytes from "../schema/Bytes.ts"
 import * as TraversalContext from "../schema/TraversalContext.ts"
 import { Crypto } from "../services/Crypto.ts"
-import { SealError, type SealedChunk, Sealer, type Service } from "../services/Sealer.ts"
+import { type Filed, type FiledLeaf, SealError, type SealedChunk, Sealer, type Service } from "../services/Sealer.ts"
+import * as FiledLeaves from "./internal/filedLeaves.ts"
+import * as Native from "./internal/native.ts"
 import * as Protocol from "./internal/sealerProtocol.ts"
 import * as Unsealing from "./internal/unsealing.ts"
 import * as SealerInline from "./SealerInline.ts"
@@ -33,6 +37,9 @@ const defaultInlineBytes = 4 * 1024 * 1024
 
 /** Megabytes for the new objects of a worker, which makes next to none but buffers. */
 const workerYoungMb = 6
+
+/** By how much the heap may grow before the next full collection. */
+const heapGrowthPercent = 50
 
 /** Plaintext that may be with the workers, in all, and the unit it is counted in. */
 const bytesInFlight = 12 * 1024 * 1024
@@ -65,9 +72,9 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Crypt
   Effect.gen(function* () {
     const { primitives } = yield* Crypto
     const inline = SealerInline.make(primitives)
-    const count = options.workers ?? Math.min(availableParallelism(), mostWorkers)
     const script = options.script ?? builtScript
-    if (count < 2 || script === undefined) return inline
+    const wished = options.workers ?? Math.min(availableParallelism(), mostWorkers)
+    const count = script === undefined || wished < 2 ? 0 : wished
 
     let hands: ReadonlyArray<Hand> | undefined
     let inlineLeft = options.inlineBytes ?? defaultInlineBytes
@@ -77,7 +84,15 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Crypt
     const total = Math.floor(bytesInFlight / permitBytes)
     const room = Effect.unsafeMakeSemaphore(total)
 
-    const hire = (): Hand => {
+    /** Who waits for the first thread to be ready. */
+    let sleeping: Array<() => void> = []
+    const wake = () => {
+      const woken = sleeping
+      sleeping = []
+      for (const resume of woken) resume()
+    }
+
+    const hire = (script: URL): Hand => {
       const worker = new Worker(script, {
         workerData: { implementation: options.implementation ?? "auto" } satisfies Protocol.Start,
         // buffers that are garbage wait for twice as much as half of this before anybody looks for them
@@ -86,12 +101,15 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Crypt
       const hand: Hand = { worker, waiting: new Map(), contexts: new Set(), load: 0, ready: false, gone: false }
       const lose = (detail: string) => {
         hand.gone = true
+        wake()
         for (const [id, resume] of hand.waiting) resume({ id, reason: "Unavailable", detail })
         hand.waiting.clear()
       }
       worker.on("message", (reply: Protocol.Reply) => {
-        if ("ready" in reply) hand.ready = true
-        else {
+        if ("ready" in reply) {
+          hand.ready = true
+          wake()
+        } else {
           const resume = hand.waiting.get(reply.id)
           hand.waiting.delete(reply.id)
           resume?.(reply)
@@ -141,6 +159,19 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Crypt
         hand.worker.postMessage(request, [...buffers])
       })
 
+    const hireAll = () => {
+      // what so much work makes is garbage: without this twice as much of it as is in use piles up
+      if (hands === undefined) setFlagsFromString(`--heap-growing-percent=${heapGrowthPercent}`)
+      if (script !== undefined) hands ??= Array.from({ length: count }, () => hire(script))
+    }
+
+    /** Over when a worker is ready, or when none is going to be. */
+    const ready = Effect.async<void>((resume) => {
+      const isComing = free() === undefined && (hands ?? []).some((hand) => !hand.ready && !hand.gone)
+      if (isComing) sleeping.push(() => resume(Effect.void))
+      else resume(Effect.void)
+    })
+
     /** Has a worker do it when one is free to, as soon as there is room for so many bytes; otherwise does it here. */
     const run = <A, E>(
       bytes: number,
@@ -150,7 +181,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Crypt
       Effect.suspend(() => {
         if (hands === undefined) {
           inlineLeft -= bytes
-          if (inlineLeft < 0) hands = Array.from({ length: count }, hire)
+          if (inlineLeft < 0) hireAll()
         }
         if (free() === undefined) return here
         const permits = Math.min(total, Math.ceil(bytes / permitBytes) || 1)
@@ -162,14 +193,74 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Crypt
         )
       })
 
+    /** What making files on this thread needs; threads load their own. */
+    const native = yield* Effect.cached(
+      Effect.map(Effect.promise(Native.load), (loaded) => ("missing" in loaded ? undefined : loaded))
+    )
+
+    const runFiled = (
+      context: TraversalContext.TraversalContext,
+      leaves: ReadonlyArray<FiledLeaf>,
+      purpose: FiledLeaves.Purpose
+    ): Effect.Effect<FiledLeaves.FiledReply | undefined> =>
+      Effect.suspend(() => {
+        let bytes = 0
+        for (const { content, length } of leaves) bytes += Math.max(length, Number(content.size))
+        const here = Effect.map("orders" in purpose ? native : Effect.succeed(undefined), (hands) =>
+          FiledLeaves.perform(
+            primitives,
+            hands,
+            context,
+            FiledLeaves.request({ id: 0, context: 0, encoded: undefined }, leaves, purpose)
+          )
+        )
+        // on this thread it would only keep the next from being sent
+        return Effect.zipRight(
+          ready,
+          run(bytes, here, (hand) =>
+            Effect.map(
+              send(hand, context, bytes, [], (head) => FiledLeaves.request(head, leaves, purpose)),
+              // with a thread that died nothing is done: whoever wants it does it by itself
+              (reply) => ("done" in reply ? reply : undefined)
+            )
+          )
+        )
+      })
+    const done = (leaves: ReadonlyArray<unknown>) => (reply: FiledLeaves.FiledReply | undefined) =>
+      leaves.map((_, at) => reply?.done[at] === 1)
+    const filed: Filed = {
+      verify: (context, leaves) => Effect.map(runFiled(context, leaves, { verify: true }), done(leaves)),
+      fill: (context, leaves, descriptor, positions) =>
+        Effect.uninterruptible(
+          Effect.map(runFiled(context, leaves, { descriptor, positions: Float64Array.from(positions) }), done(leaves))
+        ),
+      make: (context, leaves, orders) =>
+        Effect.uninterruptible(
+          Effect.map(runFiled(context, leaves, { orders }), (reply) => {
+            const notes = new Map(reply?.notes)
+            return orders.map((_, at) => (reply?.done[at] === 1 ? (notes.get(at) ?? []) : undefined))
+          })
+        ),
+      expect: (bytes) =>
+        Effect.sync(() => {
+          if (bytes > inlineLeft) hireAll()
+        })
+    }
+    if (count === 0) return { ...inline, filed }
+
     return {
-      seal: (context, chunks) =>
+      filed,
+      seal: (context, chunks, hashes) =>
         Effect.suspend(() => {
           const lengths = chunks.map((chunk) => chunk.length)
           const bytes = lengths.reduce((sum, length) => sum + length, 0)
-          return run<ReadonlyArray<SealedChunk>, SealError>(bytes, inline.seal(context, chunks), (hand) =>
+          return run<ReadonlyArray<SealedChunk>, SealError>(bytes, inline.seal(context, chunks, hashes), (hand) =>
             Effect.flatMap(
-              send(hand, context, bytes, chunks, (head) => ({ ...head, chunks })),
+              send(hand, context, bytes, chunks, (head) => ({
+                ...head,
+                chunks,
+                hashes: hashes && Bytes.concat(...hashes)
+              })),
               (reply) =>
                 "stored" in reply
                   ? Effect.succeed(Protocol.leaves(context, lengths, reply))

@@ -6,8 +6,10 @@
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import * as FiledLeaves from "../fs5/FiledLeaves.ts"
 import * as FileExport from "../fs5/FileExport.ts"
 import * as LeafBatches from "../fs5/LeafBatches.ts"
 import type { Pipeline } from "../fs5/Pipeline.ts"
@@ -64,6 +66,9 @@ export interface Result {
 
 /** Entries that are looked at together. */
 const batch = 2048
+
+/** Batches under way: one begins while the last files of the other are written. */
+const batchesInFlight = 2
 
 /** A file of at most so many bytes is read and written together with others. */
 const smallFile = LeafBatches.longest
@@ -168,14 +173,22 @@ export const restore = Effect.fn("Restore.restore")(function* (snapshot: Snapsho
   // every node is read before anything is written
   yield* progress.phase("reading the tree")
   const total = { files: 0, bytes: 0 }
-  yield* Stream.runForEach(items, (item) => {
-    if (item._tag === "Lost") return lost(item)
-    const [key, entry] = item.keyed
-    if (!key.endsWith("/") && entry.tombstone === undefined) {
+  yield* Stream.runForEachChunk(items, (chunk) => {
+    const damaged: Array<Extract<Salvage.Item, { readonly _tag: "Lost" }>> = []
+    for (const item of chunk) {
+      if (item._tag === "Lost") {
+        damaged.push(item)
+        continue
+      }
+      const [key, entry] = item.keyed
+      if (key.endsWith("/") || entry.tombstone !== undefined) continue
       total.files += 1
       total.bytes += Number(entry.content?.size ?? 0n)
     }
-    return Effect.void
+    return Effect.zipRight(
+      Effect.forEach(damaged, lost, { discard: true }),
+      dryRun || sealer.filed === undefined ? Effect.void : sealer.filed.expect(total.bytes)
+    )
   })
   yield* progress.phase("restoring", total)
   if (dryRun) return { ...result, files: total.files, bytes: total.bytes } satisfies Result
@@ -217,6 +230,13 @@ export const restore = Effect.fn("Restore.restore")(function* (snapshot: Snapsho
       if (same && mtimeIs) return yield* kept
     }
     if (there !== undefined && !overwrite) return yield* differs(key)
+    const { filed } = sealer
+    if (filed !== undefined && target.fillFile !== undefined && entry.content?.structural === "link") {
+      const fill = (file: LocalTree.OpenFile) =>
+        FileExport.fillFile(pipeline, entry, filed, file, (bytes) => progress.step({ bytes }))
+      yield* Effect.flatMap(target.fillFile(at, Number(size), fill, { ...wanted, overwrite }), noted(key))
+      return yield* wrote(Number(size))
+    }
     // a file of one leaf needs no stream, whose set-up would be most of a small file's cost
     const content =
       entry.content?.structural === "leaf"
@@ -229,13 +249,16 @@ export const restore = Effect.fn("Restore.restore")(function* (snapshot: Snapsho
     yield* wrote(Number(size))
   })
 
-  /** The bytes of small files, nothing for those that cannot be read. */
-  const readAll = Effect.fnUntraced(function* (files: ReadonlyArray<Small>) {
-    yield* pipeline.prefetchNodes(
+  const prefetch = (files: ReadonlyArray<Small>) =>
+    pipeline.prefetchNodes(
       files.flatMap(({ entry: { childContext, content } }) =>
         content.structural === "link" && childContext === undefined ? [content] : []
       )
     )
+
+  /** The bytes of small files, nothing for those that cannot be read. */
+  const readAll = Effect.fnUntraced(function* (files: ReadonlyArray<Small>) {
+    yield* prefetch(files)
     const wanted: Array<FileExport.PlacedChunk> = []
     /** Where in `wanted` each file begins, nothing for one whose chunks are not known. */
     const places: Array<{ readonly from: number; readonly count: number } | undefined> = []
@@ -269,6 +292,48 @@ export const restore = Effect.fn("Restore.restore")(function* (snapshot: Snapsho
       if (own.length < place.count) return undefined
       return own.length === 1 ? own[0] : Bytes.concat(...own)
     })
+  })
+
+  /** Makes small files where nothing is yet out of what lies in files of this machine; the others are for later. */
+  const makeFiled = Effect.fnUntraced(function* (all: ReadonlyArray<Small>) {
+    const { filed } = sealer
+    if (filed === undefined || target.orderAll === undefined || pipeline.blobs.bulk?.file === undefined) return all
+    const free = yield* target.areFree(all.map(({ components }) => components))
+    const later = all.filter((_, at) => free[at] !== true)
+    const fresh = all.filter((_, at) => free[at] === true)
+    const known: Array<Small> = []
+    const wanted: Array<FiledLeaves.Wanted> = []
+    yield* prefetch(fresh)
+    for (const small of fresh) {
+      const { components, entry } = small
+      // a node is read only where there is one
+      const chunks =
+        entry.content.structural === "leaf"
+          ? [{ entry, pipeline }]
+          : Option.getOrUndefined(yield* Effect.option(FileExport.fewChunks(pipeline, small.entry)))
+      if (chunks === undefined) later.push(small)
+      else {
+        known.push(small)
+        wanted.push({ components, metadata: metadata(entry), chunks })
+      }
+    }
+    const made = yield* FiledLeaves.make(filed, target.orderAll, wanted)
+    let bytes = 0
+    let files = 0
+    for (const [at, small] of known.entries()) {
+      const notes = made[at]
+      if (notes === undefined) later.push(small)
+      else {
+        if (notes.length > 0) yield* noted(small.key)(notes)
+        files += 1
+        bytes += Number(small.entry.content.size)
+      }
+    }
+    result.files += files
+    result.bytes += bytes
+    const last = known[known.length - 1]
+    if (last !== undefined) yield* progress.step({ bytes, files, current: last.key })
+    return later
   })
 
   /** Reads and writes small files where nothing is yet; nothing is lost for those that do not go smoothly: they go one by one. */
@@ -322,19 +387,21 @@ export const restore = Effect.fn("Restore.restore")(function* (snapshot: Snapsho
   const restoreBatch = Effect.fnUntraced(function* (items: ReadonlyArray<KeyedEntry>) {
     const groups: Array<Array<Small>> = []
     const others: Array<KeyedEntry> = []
-    let bytes = groupBytes
+    const smalls: Array<Small> = []
     for (const keyed of items) {
       const small = smallOf(keyed)
       if (small === undefined) others.push(keyed)
+      else smalls.push(small)
+    }
+    let bytes = groupBytes
+    for (const small of smalls.length === 0 ? smalls : yield* makeFiled(smalls)) {
+      const { size } = small.entry.content
+      const group = groups[groups.length - 1]
+      bytes += size
+      if (group !== undefined && bytes <= groupBytes && group.length < groupFiles) group.push(small)
       else {
-        const { size } = small.entry.content
-        const group = groups[groups.length - 1]
-        bytes += size
-        if (group !== undefined && bytes <= groupBytes && group.length < groupFiles) group.push(small)
-        else {
-          groups.push([small])
-          bytes = size
-        }
+        groups.push([small])
+        bytes = size
       }
     }
     yield* Effect.forEach(groups, restoreGroup, { concurrency: groupsInFlight, discard: true })
@@ -388,6 +455,23 @@ export const restore = Effect.fn("Restore.restore")(function* (snapshot: Snapsho
     }
   })
 
+  const scope = yield* Effect.scope
+  const underWay: Array<{
+    readonly keyed: ReadonlyArray<KeyedEntry>
+    readonly fiber: Fiber.Fiber<void, LocalTree.LocalTreeError | TreeError>
+  }> = []
+  /** Waits for the batches in their order until only `most` are under way, and closes what they leave behind. */
+  const settle = Effect.fnUntraced(function* (most: number) {
+    for (let first = underWay[0]; first !== undefined && underWay.length > most; first = underWay[0]) {
+      yield* Fiber.join(first.fiber)
+      underWay.shift()
+      for (const [key, entry] of first.keyed) {
+        const top = open[open.length - 1]
+        if (top !== undefined && !key.startsWith(top.key)) yield* close(key)
+        if (reached.delete(key)) open.push({ key, entry })
+      }
+    }
+  })
   yield* items.pipe(
     Stream.rechunk(batch),
     Stream.chunks,
@@ -398,14 +482,12 @@ export const restore = Effect.fn("Restore.restore")(function* (snapshot: Snapsho
           if (item._tag === "Lost") yield* lost(item)
           else if (item.keyed[1].tombstone === undefined) keyed.push(item.keyed)
         }
-        yield* restoreBatch(keyed)
-        for (const [key, entry] of keyed) {
-          yield* close(key)
-          if (reached.delete(key)) open.push({ key, entry })
-        }
+        yield* settle(batchesInFlight - 1)
+        underWay.push({ keyed, fiber: yield* Effect.forkIn(restoreBatch(keyed), scope) })
       })
     )
   )
+  yield* settle(0)
   yield* close(undefined)
   yield* target.sync
   return result satisfies Result

@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Random from "effect/Random"
 import * as Stream from "effect/Stream"
+import * as FiledLeaves from "../fs5/FiledLeaves.ts"
 import * as LeafBatches from "../fs5/LeafBatches.ts"
 import * as NodeCache from "../fs5/NodeCache.ts"
 import * as Pipeline from "../fs5/Pipeline.ts"
@@ -122,9 +123,21 @@ export const verify = Effect.fn("Verify.verify")(function* (vault: Vault.Readabl
   const checkAll = Effect.fnUntraced(function* (due: ReadonlyArray<Due>) {
     const before = counts.bytes
     const wanted = due.map(({ item }) => item)
-    const opened = yield* LeafBatches.read(sealer, wanted, { verifyOnly: true })
-    for (const leaf of opened) counts.bytes += leaf?.length ?? 0
-    const rest = due.filter((_, at) => opened[at] === undefined)
+    let rest = due
+    if (sealer.filed !== undefined) {
+      const done = yield* FiledLeaves.verify(sealer.filed, wanted)
+      for (const [at, { entry }] of wanted.entries()) if (done[at] === true) counts.bytes += Number(entry.content.size)
+      rest = due.filter((_, at) => done[at] !== true)
+    }
+    if (rest.length > 0) {
+      const opened = yield* LeafBatches.read(
+        sealer,
+        rest.map(({ item }) => item),
+        { verifyOnly: true }
+      )
+      for (const leaf of opened) counts.bytes += leaf?.length ?? 0
+      rest = rest.filter((_, at) => opened[at] === undefined)
+    }
     const length = Math.ceil(rest.length / readsInFlight)
     const strands = Array.from({ length: Math.min(readsInFlight, rest.length) }, (_, at) =>
       rest.slice(at * length, (at + 1) * length)

@@ -50,6 +50,11 @@ export interface Bulk {
    * `get` for one that is not what it should be. That is where other copies are tried and where errors are told.
    */
   readonly read: (object: string, offset: number, length: number) => Effect.Effect<Uint8Array, BlobStoreError>
+  /**
+   * The file of this machine in which the object's bytes are, where objects are files: as `read`, without the bytes going
+   * through this thread.
+   */
+  readonly file?: (object: string) => string
 }
 
 /** @since 0.1.0 @category models */

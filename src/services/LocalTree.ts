@@ -164,6 +164,26 @@ export interface WholeWrite {
   readonly metadata: Metadata
 }
 
+/** A file that a target wants made, told so that another thread of this process can make it. @since 0.1.0 @category models */
+export interface FileOrder {
+  /** Prefix of the paths of the entries of the directory that it is in, which is held open, and its descriptor. */
+  readonly door: string | Uint8Array
+  readonly descriptor: number
+  readonly name: string
+  /** The name for as long as it is not whole, where a file cannot go without. */
+  readonly temporary: string
+  readonly metadata: Metadata
+  /** Of the {@link TargetOptions}. */
+  readonly allowSetuid: boolean
+}
+
+/** A file that is open and not seen by others yet. @since 0.1.0 @category models */
+export interface OpenFile {
+  /** Its number in this process. */
+  readonly descriptor: number
+  readonly write: (bytes: Uint8Array, position: number) => Effect.Effect<void, LocalTreeError>
+}
+
 /** @since 0.1.0 @category models */
 export interface TargetOptions {
   /** The mode of directories made on the way, before the umask; 0o777 unless given. */
@@ -208,6 +228,27 @@ export interface Target {
   readonly writeAll: (
     files: ReadonlyArray<WholeWrite>
   ) => Effect.Effect<ReadonlyArray<Either.Either<ReadonlyArray<Note>, LocalTreeError>>>
+  /**
+   * As {@link Target.writeAll} for files whose bytes somebody else has: `make` makes them, is not interrupted, and answers each
+   * one's notes, or nothing for one that it could not make. Nothing stands for those in the end too: who wants to know why
+   * writes them by themselves. Lacking where only the calling thread can write.
+   */
+  readonly orderAll?: (
+    files: ReadonlyArray<Omit<WholeWrite, "bytes">>,
+    make: (
+      orders: ReadonlyArray<{ readonly at: number; readonly order: FileOrder }>
+    ) => Effect.Effect<ReadonlyArray<ReadonlyArray<Note> | undefined>>
+  ) => Effect.Effect<ReadonlyArray<ReadonlyArray<Note> | undefined>>
+  /**
+   * As {@link Target.writeFile}, the bytes written in any order by `fill`, which is given the open file: `size` zeros. Lacking
+   * where there are no descriptors.
+   */
+  readonly fillFile?: <E>(
+    components: Components,
+    size: number,
+    fill: (file: OpenFile) => Effect.Effect<void, E>,
+    options?: WriteOptions
+  ) => Effect.Effect<ReadonlyArray<Note>, LocalTreeError | E>
   /** Makes a symbolic link that holds `target` verbatim; `mode` does not apply. Missing parents are made. */
   readonly symlink: (
     components: Components,

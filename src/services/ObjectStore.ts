@@ -61,6 +61,8 @@ export interface Versions {
     bytes: Uint8Array,
     version: string | undefined
   ) => Effect.Effect<boolean, ObjectStoreError>
+  /** Fails with `Unsupported` where `replace` always would; absent where it never does. */
+  readonly supported?: Effect.Effect<void, ObjectStoreError>
 }
 
 /** @since 0.1.0 @category models */
@@ -88,6 +90,11 @@ export interface Service {
   readonly remove: (path: string) => Effect.Effect<void, ObjectStoreError>
   /** When this returns, everything put or seen through this value before survives a power cut. */
   readonly sync: Effect.Effect<void, ObjectStoreError>
+  /**
+   * The file that holds the object's bytes and nothing else, if it is there, where objects are files of this machine: for
+   * reading it from other threads. What cannot be read there says nothing: `get` does.
+   */
+  readonly file?: (path: string) => string
   /** Where the store itself is a compare-and-swap, as a bucket is; a registry in it uses nothing else. */
   readonly versions?: Versions
 }

@@ -9,6 +9,7 @@ import * as Schema from "effect/Schema"
 import type { Hash } from "../schema/Hash.ts"
 import type { ContentRef, NodeEntry } from "../schema/Node.ts"
 import type { TraversalContext } from "../schema/TraversalContext.ts"
+import type { FileOrder, Note } from "./LocalTree.ts"
 
 /**
  * Chunks could not be made into blobs.
@@ -53,15 +54,61 @@ export interface OpenedLeaf {
   readonly bytes: Uint8Array | undefined
 }
 
+/** A leaf blob in a file of this machine, and what the tree says of it. @since 0.1.0 @category models */
+export interface FiledLeaf extends Omit<StoredLeaf, "stored"> {
+  readonly file: string
+  readonly offset: number
+  readonly length: number
+}
+
+/**
+ * Opening leaves without bringing them to the calling thread: each is read from its file, held against its hash, opened and
+ * held against its plaintext's hash and length, as `unseal` does, and the plaintext goes where it belongs. Neighbours in a
+ * file are read together when they come one after the other. The caller bounds what one call is about.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Filed {
+  /** Whether each leaf is what the tree says; one that is not, or that could not be read, is looked at by itself. */
+  readonly verify: (
+    context: TraversalContext,
+    leaves: ReadonlyArray<FiledLeaf>
+  ) => Effect.Effect<ReadonlyArray<boolean>>
+  /**
+   * Writes each leaf at its position into a file that this process holds open and that reads as zeros there; long runs of
+   * zeros are left out. Whether each was verified and written. Not interruptible: nobody writes any more when this is over.
+   */
+  readonly fill: (
+    context: TraversalContext,
+    leaves: ReadonlyArray<FiledLeaf>,
+    descriptor: number,
+    positions: ReadonlyArray<number>
+  ) => Effect.Effect<ReadonlyArray<boolean>>
+  /**
+   * Makes the files that a target ordered, each of the leaves whose numbers it has: its notes, or nothing for one that was not
+   * made, because of a leaf or because the file system did not take it. Not interruptible.
+   */
+  readonly make: (
+    context: TraversalContext,
+    leaves: ReadonlyArray<FiledLeaf>,
+    orders: ReadonlyArray<{ readonly order: FileOrder; readonly leaves: ReadonlyArray<number> }>
+  ) => Effect.Effect<ReadonlyArray<ReadonlyArray<Note> | undefined>>
+  /** Tells that so many bytes will come: what takes time to start is started. */
+  readonly expect: (bytes: number) => Effect.Effect<void>
+}
+
 /** @since 0.1.0 @category models */
 export interface Service {
   /**
    * Each chunk as a leaf under `context`, in order (docs/format/fs5.md §6.1, §6.2). The chunks are given away with the whole
-   * buffers that they lie in: they may have moved to another thread. The blobs may share a buffer too.
+   * buffers that they lie in: they may have moved to another thread. The blobs may share a buffer too. `hashes` are those of
+   * the chunks, where the caller has them: they are not made again.
    */
   readonly seal: (
     context: TraversalContext,
-    chunks: ReadonlyArray<Uint8Array>
+    chunks: ReadonlyArray<Uint8Array>,
+    hashes?: ReadonlyArray<Hash>
   ) => Effect.Effect<ReadonlyArray<SealedChunk>, SealError>
   /**
    * The way back (docs/format/fs5.md §6.3), in order: each blob is held against its hash, opened under `context` and held
@@ -74,6 +121,8 @@ export interface Service {
     leaves: ReadonlyArray<StoredLeaf>,
     options?: { readonly verifyOnly?: boolean }
   ) => Effect.Effect<ReadonlyArray<OpenedLeaf | undefined>>
+  /** Where blobs and files can be read and written by the threads that open them. */
+  readonly filed?: Filed
 }
 
 /** @since 0.1.0 @category services */

@@ -8,13 +8,11 @@ import type { Metadata, Note } from "../../services/LocalTree.ts"
 import * as Files from "./files.ts"
 import type { Native } from "./native.ts"
 
-/** What gets the metadata; `fd` for a file that is open for writing. */
-export interface Subject {
-  readonly path: Buffer
-  readonly fd?: number
-  readonly kind: "file" | "directory" | "symlink"
-  readonly shown: string
-}
+/** What gets the metadata: a file that is open for writing, or what is at a path. */
+export type Subject = { readonly shown: string } & (
+  | { readonly kind: "file"; readonly fd: number; readonly path?: undefined }
+  | { readonly kind: "directory" | "symlink"; readonly path: Buffer; readonly fd?: undefined }
+)
 
 /** The path of an open directory itself, without a link in its last place. */
 export const inside = (door: Buffer): Buffer => Buffer.concat([door, Buffer.from(".")])
@@ -67,14 +65,16 @@ export const make = (native: Native | undefined, allowSetuid: boolean) => {
     if (mtimeNs !== undefined) {
       const set = tried("mtime", "modification time", () => {
         if (native !== undefined) {
-          const failed = native.setModified(subject.path, mtimeNs)
+          const failed =
+            subject.fd === undefined
+              ? native.setModified(subject.path, mtimeNs)
+              : native.setModifiedOf(subject.fd, mtimeNs)
           if (failed !== undefined) throw Files.withCode(failed.code)
-        } else
-          fs.lutimesSync(
-            subject.path,
-            secondsText(BigInt(fs.lstatSync(subject.path).atime.getTime()) * 1_000_000n),
-            secondsText(mtimeNs)
-          )
+          return
+        }
+        const read = secondsText(BigInt(status().atime.getTime()) * 1_000_000n)
+        if (subject.fd === undefined) fs.lutimesSync(subject.path, read, secondsText(mtimeNs))
+        else fs.futimesSync(subject.fd, read, secondsText(mtimeNs))
       })
       if (set) {
         const got = status().mtimeNs
@@ -94,10 +94,11 @@ export const make = (native: Native | undefined, allowSetuid: boolean) => {
     note: (aspect: Note["aspect"], detail: string) => void
   ): boolean => {
     if (uid === undefined && gid === undefined) return true
-    const now = fs.lstatSync(subject.path)
+    const now = subject.fd === undefined ? fs.lstatSync(subject.path) : fs.fstatSync(subject.fd)
     const newUid = uid === undefined || uid === now.uid ? -1 : uid
     const newGid = gid === undefined || gid === now.gid ? -1 : gid
-    const chown = (u: number, g: number) => fs.lchownSync(subject.path, u, g)
+    const chown = (u: number, g: number) =>
+      subject.fd === undefined ? fs.lchownSync(subject.path, u, g) : fs.fchownSync(subject.fd, u, g)
     if (newUid === -1 && newGid === -1) return true
     if (process.geteuid?.() === 0)
       return tried("owner", `owner ${uid ?? now.uid}:${gid ?? now.gid}`, () => chown(newUid, newGid))
@@ -115,7 +116,11 @@ export const make = (native: Native | undefined, allowSetuid: boolean) => {
       else if (name === capabilityAttribute && !allowSetuid)
         note("extended attribute", `${shown}: file capabilities left off`)
       else {
-        const failed = native.setAttribute(subject.path, Files.buffer(Bytes.fromUtf8(name)), value)
+        const wanted = Files.buffer(Bytes.fromUtf8(name))
+        const failed =
+          subject.fd === undefined
+            ? native.setAttribute(subject.path, wanted, value)
+            : native.setAttributeOf(subject.fd, wanted, value)
         if (failed !== undefined) note("extended attribute", `${shown}: ${Files.meaning(failed.code)}`)
       }
     }

@@ -11,10 +11,15 @@ export type Failed = { readonly code: string }
 export interface Native {
   /** Sets the modification time alone, of a link itself. */
   readonly setModified: (path: Buffer, ns: bigint) => Failed | undefined
+  /** The same of an open file. */
+  readonly setModifiedOf: (fd: number, ns: bigint) => Failed | undefined
   /** The names of the extended attributes of what is at `path` itself. */
   readonly listAttributes: (path: Buffer) => ReadonlyArray<Buffer> | Failed
   readonly getAttribute: (path: Buffer, name: Buffer) => Buffer | Failed
   readonly setAttribute: (path: Buffer, name: Buffer, value: Uint8Array) => Failed | undefined
+  readonly setAttributeOf: (fd: number, name: Buffer, value: Uint8Array) => Failed | undefined
+  /** Gives the open file, which may have none, the name in the open directory, if nothing has it. */
+  readonly link: (fd: number, directory: number, name: Buffer) => Failed | undefined
   /** Takes the exclusive lock of an open file if nobody else holds it; it goes with the descriptor or the process. */
   readonly tryLock: (fd: number) => boolean
   /** Makes everything written to the file system of `fd` durable; waits in a thread of its own. */
@@ -25,6 +30,7 @@ const atCwd = -100
 const noFollow = 0x100
 const omit = 0x3ffffffen
 const lockExclusiveNow = 2 | 4
+const follow = 0x400
 
 const wide = new Set(["x64", "arm64", "ppc64", "riscv64", "loong64", "s390x"])
 
@@ -36,14 +42,24 @@ export const load = async (): Promise<Native | { readonly missing: string }> => 
     const { default: koffi } = await import("koffi")
     const libc = koffi.load(null)
     const utimensat = libc.func("utimensat", "int", ["int", "void *", "void *", "int"])
+    const futimens = libc.func("futimens", "int", ["int", "void *"])
     const llistxattr = libc.func("llistxattr", "int64_t", ["void *", "void *", "size_t"])
     const lgetxattr = libc.func("lgetxattr", "int64_t", ["void *", "void *", "void *", "size_t"])
     const lsetxattr = libc.func("lsetxattr", "int", ["void *", "void *", "void *", "size_t", "int"])
+    const fsetxattr = libc.func("fsetxattr", "int", ["int", "void *", "void *", "size_t", "int"])
+    const linkat = libc.func("linkat", "int", ["int", "void *", "int", "void *", "int"])
     const flock = libc.func("flock", "int", ["int", "int"])
     const syncfs = libc.func("syncfs", "int", ["int"])
 
     const failed = (): Failed => ({ code: getSystemErrorName(-koffi.errno()) })
     const text = (value: Buffer) => Buffer.concat([value, Buffer.of(0)])
+    const times = BigInt64Array.of(0n, omit, 0n, 0n)
+    const timesOf = (ns: bigint) => {
+      const rest = ((ns % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n
+      times[2] = (ns - rest) / 1_000_000_000n
+      times[3] = rest
+      return times
+    }
     // length first, then bytes; what grows in between is asked again
     const sized = (call: (out: Buffer | null, size: number) => unknown): Buffer | Failed => {
       for (let attempt = 0; attempt < 8; attempt++) {
@@ -59,11 +75,8 @@ export const load = async (): Promise<Native | { readonly missing: string }> => 
       return { code: "ERANGE" }
     }
     return {
-      setModified: (path, ns) => {
-        const rest = ((ns % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n
-        const times = BigInt64Array.of(0n, omit, (ns - rest) / 1_000_000_000n, rest)
-        return utimensat(atCwd, text(path), times, noFollow) === 0 ? undefined : failed()
-      },
+      setModified: (path, ns) => (utimensat(atCwd, text(path), timesOf(ns), noFollow) === 0 ? undefined : failed()),
+      setModifiedOf: (fd, ns) => (futimens(fd, timesOf(ns)) === 0 ? undefined : failed()),
       listAttributes: (path) => {
         const at = text(path)
         const names = sized((out, size) => llistxattr(at, out, size))
@@ -84,6 +97,12 @@ export const load = async (): Promise<Native | { readonly missing: string }> => 
       },
       setAttribute: (path, name, value) =>
         lsetxattr(text(path), text(name), value.length === 0 ? null : value, value.length, 0) === 0
+          ? undefined
+          : failed(),
+      setAttributeOf: (fd, name, value) =>
+        fsetxattr(fd, text(name), value.length === 0 ? null : value, value.length, 0) === 0 ? undefined : failed(),
+      link: (fd, directory, name) =>
+        linkat(atCwd, text(Buffer.from(`/proc/self/fd/${fd}`)), directory, text(name), follow) === 0
           ? undefined
           : failed(),
       tryLock: (fd) => flock(fd, lockExclusiveNow) === 0,

@@ -8,6 +8,7 @@ import * as Hash from "../../schema/Hash.ts"
 import type { Primitives } from "../../schema/Primitives.ts"
 import type { TraversalContext } from "../../schema/TraversalContext.ts"
 import type { SealError, SealedChunk } from "../../services/Sealer.ts"
+import type * as FiledLeaves from "./filedLeaves.ts"
 import { release } from "./release.ts"
 import type * as Unsealing from "./unsealing.ts"
 
@@ -22,6 +23,8 @@ export interface SealRequest {
   readonly context: number
   readonly encoded: Uint8Array | undefined
   readonly chunks: ReadonlyArray<Uint8Array>
+  /** Those of the plaintexts one after the other, where they are known. */
+  readonly hashes: Uint8Array | undefined
 }
 
 /** The blobs of a request, in its order. */
@@ -45,8 +48,8 @@ export interface Ready {
   readonly ready: true
 }
 
-export type Request = SealRequest | Unsealing.UnsealRequest
-export type Reply = Sealed | Refused | Unsealing.Unsealed | Ready
+export type Request = SealRequest | Unsealing.UnsealRequest | FiledLeaves.FiledRequest
+export type Reply = Sealed | Refused | Unsealing.Unsealed | FiledLeaves.FiledReply | Ready
 
 const factsEach = 3
 
@@ -55,11 +58,12 @@ export const reasonOf = (error: DamagedTree): SealError["reason"] =>
 
 /** Answers a request, on the worker's side. */
 export const seal = (primitives: Primitives, context: TraversalContext, request: SealRequest): Sealed | Refused => {
-  const { chunks, id } = request
+  const { chunks, hashes: known, id } = request
   const blobs: Array<BlobCodec.EncodedBlob> = []
   let length = 0
-  for (const chunk of chunks) {
-    const blob = BlobCodec.encode(primitives, context.leaf, "leaf", context.keys, chunk)
+  for (const [index, chunk] of chunks.entries()) {
+    const hash = known && Hash.unsafeFromBytes(known.slice(index * Hash.length, (index + 1) * Hash.length))
+    const blob = BlobCodec.encode(primitives, context.leaf, "leaf", context.keys, chunk, hash)
     if (Either.isLeft(blob)) return { id, reason: reasonOf(blob.left), detail: blob.left.message }
     blobs.push(blob.right)
     length += blob.right.stored.length

@@ -6,7 +6,9 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as TraversalContext from "../../schema/TraversalContext.ts"
 import * as CryptoAuto from "../CryptoAuto.ts"
-import { release } from "./release.ts"
+import * as FiledLeaves from "./filedLeaves.ts"
+import * as Native from "./native.ts"
+import { prepare, release } from "./release.ts"
 import * as Protocol from "./sealerProtocol.ts"
 import * as Unsealing from "./unsealing.ts"
 
@@ -14,8 +16,16 @@ const start: Protocol.Start = workerData
 const port = parentPort
 if (port === null) throw new Error("this is a worker thread")
 
+/** What making files needs, once it was asked for; nothing where it cannot be had, where none are ordered either. */
+let native: Promise<Native.Native | undefined> | undefined
+const loadNative = () => {
+  native ??= Native.load().then((loaded) => ("missing" in loaded ? undefined : loaded))
+  return native
+}
+
 const contexts = new Map<number, TraversalContext.TraversalContext>()
 
+prepare()
 Effect.runPromise(CryptoAuto.make(start)).then(({ primitives }) => {
   port.on("message", (request: Protocol.Request) => {
     if (request.encoded !== undefined)
@@ -28,7 +38,14 @@ Effect.runPromise(CryptoAuto.make(start)).then(({ primitives }) => {
         reply,
         moved.flatMap(({ buffer }) => (buffer instanceof ArrayBuffer ? [buffer] : []))
       )
-    if ("blobs" in request) {
+    if ("files" in request) {
+      const perform = (hands: Native.Native | undefined) => {
+        const reply = FiledLeaves.perform(primitives, hands, context, request)
+        answer(reply, [reply.done])
+      }
+      if ("orders" in request.purpose) void loadNative().then(perform)
+      else perform(undefined)
+    } else if ("blobs" in request) {
       const reply = Unsealing.answer(primitives, context, request)
       answer(reply, [reply.lengths, reply.plaintexts])
       release(request.blobs)

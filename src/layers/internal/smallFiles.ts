@@ -1,11 +1,11 @@
 /**
- * Writing many small files in one go: the same steps as for a large one, the system calls one after the other on this thread.
+ * Writing small files whole: the same steps as for a large one, the system calls one after the other on the calling thread.
  */
 import { randomBytes } from "node:crypto"
 import * as fs from "node:fs"
 import * as Either from "effect/Either"
 import * as LocalPath from "../../schema/LocalPath.ts"
-import type { LocalTreeError, Metadata, Note, WholeWrite } from "../../services/LocalTree.ts"
+import type { FileOrder, LocalTreeError, Metadata, Note, WholeWrite } from "../../services/LocalTree.ts"
 import type { Directories, Directory } from "./directories.ts"
 import * as Files from "./files.ts"
 import * as LeftOvers from "./leftOvers.ts"
@@ -13,23 +13,25 @@ import type { Subject } from "./metadata.ts"
 import type { Native } from "./native.ts"
 import * as Sparse from "./sparse.ts"
 
-export interface SmallFiles {
-  /** What became of the file; nothing when it has to be written the other way, as where there are no hard links. */
-  readonly write: (file: WholeWrite, at: Files.Place) => Either.Either<ReadonlyArray<Note>, LocalTreeError> | undefined
+/** Why a file was not made, and whether all was done but giving it its name. */
+export interface Refused {
+  readonly cause: unknown
+  readonly isWhole: boolean
 }
 
-export interface Hands {
-  readonly native: Native
-  readonly directories: Directories
-  /** Names of temporary files of this run. */
-  readonly writing: Set<string>
-  readonly apply: (subject: Subject, metadata: Metadata) => ReadonlyArray<Note>
-}
+/** Makes a file of these pieces as it was ordered, `shown` in its notes. */
+export type Maker = (
+  order: FileOrder,
+  pieces: ReadonlyArray<Uint8Array>,
+  shown: { readonly path: string }
+) => Either.Either<ReadonlyArray<Note>, Refused>
 
-const flags = fs.constants.O_CREAT | fs.constants.O_EXCL | fs.constants.O_RDWR | fs.constants.O_NOFOLLOW
+const classic = fs.constants.O_CREAT | fs.constants.O_EXCL | fs.constants.O_RDWR | fs.constants.O_NOFOLLOW
+// Linux: a file without a name, which is gone with its descriptor unless it is given one
+const nameless = 0o20000000 | fs.constants.O_DIRECTORY | fs.constants.O_RDWR
 
-/** What link(2) answers where the other way may still work. */
-const otherWay: ReadonlyArray<LocalTreeError["reason"]> = ["Denied", "Unsupported", "Unavailable"]
+/** What opening a file without a name answers where the file system has none. */
+const noNameless = ["EOPNOTSUPP", "ENOTSUP", "EISDIR", "EINVAL"]
 
 const discard = (path: Buffer) => {
   try {
@@ -39,67 +41,143 @@ const discard = (path: Buffer) => {
   }
 }
 
-export const make = ({ apply, directories, native, writing }: Hands): SmallFiles => {
+export const maker = (native: Native, apply: (subject: Subject, metadata: Metadata) => ReadonlyArray<Note>): Maker => {
+  let hasNameless = Files.hasDoors
+
+  const fill = (
+    fd: number,
+    { metadata }: FileOrder,
+    pieces: ReadonlyArray<Uint8Array>,
+    shown: { readonly path: string }
+  ) => {
+    Sparse.writeNow(fd, pieces)
+    return apply(
+      {
+        fd,
+        kind: "file",
+        // only notes show it
+        get shown() {
+          return shown.path
+        }
+      },
+      metadata
+    )
+  }
+  const modeOf = ({ metadata }: FileOrder) => (metadata.mode === undefined ? 0o666 : 0o600)
+
+  const named: Maker = (order, pieces, shown) => {
+    const door = Buffer.from(order.door)
+    const temporary = Buffer.concat([door, Buffer.from(order.temporary)])
+    let isWhole = false
+    let fd: number
+    try {
+      fd = fs.openSync(temporary, classic, modeOf(order))
+    } catch (cause) {
+      return Either.left({ cause, isWhole })
+    }
+    try {
+      // tells another process that looks for left-overs that this is none
+      native.tryLock(fd)
+      const notes = fill(fd, order, pieces, shown)
+      isWhole = true
+      fs.linkSync(temporary, Buffer.concat([door, Buffer.from(order.name)]))
+      return Either.right(notes)
+    } catch (cause) {
+      return Either.left({ cause, isWhole })
+    } finally {
+      discard(temporary)
+      fs.closeSync(fd)
+    }
+  }
+
+  return (order, pieces, shown) => {
+    if (!hasNameless) return named(order, pieces, shown)
+    let fd: number
+    try {
+      fd = fs.openSync(`${order.door}.`, nameless, modeOf(order))
+    } catch (cause) {
+      if (!noNameless.includes(Files.codeOf(cause))) return Either.left({ cause, isWhole: false })
+      hasNameless = false
+      return named(order, pieces, shown)
+    }
+    try {
+      const notes = fill(fd, order, pieces, shown)
+      const failed = native.link(fd, order.descriptor, Buffer.from(order.name))
+      if (failed === undefined) return Either.right(notes)
+      if (failed.code === "EEXIST") return Either.left({ cause: Files.withCode(failed.code), isWhole: true })
+    } catch (cause) {
+      return Either.left({ cause, isWhole: false })
+    } finally {
+      fs.closeSync(fd)
+    }
+    // a file system that lets nobody name them, or does not take this name, which the other way then says
+    hasNameless = false
+    return named(order, pieces, shown)
+  }
+}
+
+export interface SmallFiles {
+  /** What became of the file; nothing when it has to be written the other way, as where there are no hard links. */
+  readonly write: (file: WholeWrite, at: Files.Place) => Either.Either<ReadonlyArray<Note>, LocalTreeError> | undefined
+  /** The file as an order, its directory held open until `leave`. */
+  readonly order: (
+    file: Omit<WholeWrite, "bytes">,
+    at: Files.Place
+  ) => Either.Either<{ readonly order: FileOrder; readonly leave: () => void }, LocalTreeError>
+}
+
+export interface Hands {
+  readonly native: Native
+  readonly directories: Directories
+  /** Names of temporary files of this run. */
+  readonly writing: ReadonlySet<string>
+  readonly apply: (subject: Subject, metadata: Metadata) => ReadonlyArray<Note>
+  readonly allowSetuid: boolean
+}
+
+/** What link(2) answers where the other way may still work. */
+const otherWay: ReadonlyArray<LocalTreeError["reason"]> = ["Denied", "Unsupported", "Unavailable"]
+
+export const make = ({ allowSetuid, apply, directories, native, writing }: Hands): SmallFiles => {
   // different in every run; O_EXCL sees to the rest
   const prefix = randomBytes(4).toString("hex")
   let count = 0
+  const makeFile = maker(native, apply)
 
-  const writeIn = (
-    parent: Directory,
-    name: string,
-    { bytes, metadata }: WholeWrite,
-    at: Files.Place
-  ): Either.Either<ReadonlyArray<Note>, LocalTreeError> | undefined => {
+  const orderIn = (parent: Directory, name: string, metadata: Metadata): FileOrder => {
     if (!parent.swept) {
       parent.swept = true
       LeftOvers.remove(parent.door, native, writing)
     }
     count = (count + 1) % 0x1_0000_0000
-    const temporary = Buffer.concat([
-      parent.door,
-      Buffer.from(LocalPath.temporary(prefix + count.toString(16).padStart(8, "0")))
-    ])
-    const opened = Files.attempt(at, () => fs.openSync(temporary, flags, metadata.mode === undefined ? 0o666 : 0o600))
-    if (Either.isLeft(opened)) return Either.left(opened.left)
-    const fd = opened.right
-    const written = Files.attempt(at, () => {
-      // tells another process that looks for left-overs that this is none
-      native.tryLock(fd)
-      Sparse.writeNow(fd, bytes)
-      return apply(
-        {
-          path: temporary,
-          fd,
-          kind: "file",
-          get shown() {
-            return at.path
-          }
-        },
-        metadata
-      )
-    })
-    const placed = Either.flatMap(written, (notes) =>
-      Files.attempt(at, () => {
-        fs.linkSync(temporary, Buffer.concat([parent.door, Buffer.from(name)]))
-        return notes
-      })
-    )
-    discard(temporary)
-    fs.closeSync(fd)
-    return Either.isRight(written) && Either.isLeft(placed) && otherWay.includes(placed.left.reason)
-      ? undefined
-      : placed
+    return {
+      door: parent.fd >= 0 ? Files.doorOf(parent.fd) : parent.door,
+      descriptor: parent.fd,
+      name,
+      temporary: LocalPath.temporary(prefix + count.toString(16).padStart(8, "0")),
+      metadata,
+      allowSetuid
+    }
   }
 
+  const order: SmallFiles["order"] = ({ components, metadata }, at) =>
+    Either.map(directories.enter(components.slice(0, -1), at, true), ({ directory, leave }) => ({
+      order: orderIn(directory, components[components.length - 1]!, metadata),
+      leave
+    }))
+
   return {
+    order,
     write: (file, at) => {
-      const name = file.components[file.components.length - 1]!
-      const parent = directories.enter(file.components.slice(0, -1), at, true)
-      if (Either.isLeft(parent)) return Either.left(parent.left)
+      const ordered = order(file, at)
+      if (Either.isLeft(ordered)) return Either.left(ordered.left)
       try {
-        return writeIn(parent.right.directory, name, file, at)
+        const made = makeFile(ordered.right.order, [file.bytes], at)
+        if (Either.isRight(made)) return Either.right(made.right)
+        const error = Files.errorOf(at, made.left.cause)
+        return made.left.isWhole && otherWay.includes(error.reason) ? undefined : Either.left(error)
       } finally {
-        parent.right.leave()
+        ordered.right.leave()
       }
     }
   }

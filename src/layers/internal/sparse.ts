@@ -26,14 +26,25 @@ const runsOf = (all: Buffer): ReadonlyArray<readonly [Buffer, number]> => {
   return runs
 }
 
-/** Writes a whole file at once, on this thread. */
-export const writeNow = (fd: number, bytes: Uint8Array): void => {
-  let written = 0
+/** Writes `bytes` to `position` of a file of zeros, on this thread; where the last of them that was written ends. */
+export const writeAt = (fd: number, bytes: Uint8Array, position: number): number => {
+  let written = position
   for (const [run, offset] of runsOf(Files.buffer(bytes))) {
-    for (let at = 0; at < run.length; ) at += fs.writeSync(fd, run, at, run.length - at, offset + at)
-    written = offset + run.length
+    for (let at = 0; at < run.length; ) at += fs.writeSync(fd, run, at, run.length - at, position + offset + at)
+    written = position + offset + run.length
   }
-  if (written < bytes.length) fs.ftruncateSync(fd, bytes.length)
+  return written
+}
+
+/** Writes a whole file at once, on this thread. */
+export const writeNow = (fd: number, pieces: ReadonlyArray<Uint8Array>): void => {
+  let written = 0
+  let length = 0
+  for (const bytes of pieces) {
+    if (bytes.length > 0) written = Math.max(written, writeAt(fd, bytes, length))
+    length += bytes.length
+  }
+  if (written < length) fs.ftruncateSync(fd, length)
 }
 
 export interface Writer {
