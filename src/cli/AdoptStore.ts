@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import { createHash } from "node:crypto"
 import { existsSync } from "node:fs"
 import { dirname, join, relative, resolve } from "node:path"
 import * as Effect from "effect/Effect"
@@ -37,8 +38,14 @@ const isStore = (folder: string): boolean =>
 /** Where secrets of stores lie, each in a file that only its owner reads. */
 const secretsFolder = (config: string) => join(config, "keys", "stores")
 
-const fileName = (store: string, field: string): string =>
-  `${/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/.test(store) ? store : `hex-${Bytes.toHex(Bytes.fromUtf8(store)).slice(0, 128)}`}.${field}`
+/**
+ * No two stores have the same, also where the file system takes small and large letters for the same: a name of other
+ * characters, or a long one, goes by its hash, as does one that looks like that.
+ */
+const fileName = (store: string, field: string): string => {
+  const isPlain = /^[a-z0-9_][a-z0-9_.-]{0,63}$/.test(store) && !store.startsWith("hash-")
+  return `${isPlain ? store : `hash-${createHash("sha256").update(store).digest("hex").slice(0, 40)}`}.${field}`
+}
 
 const freeName = (name: string, taken: ReadonlyArray<string>): string => {
   if (!taken.includes(name)) return name

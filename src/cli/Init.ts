@@ -113,7 +113,7 @@ const writePage = Effect.fnUntraced(function* (
   yield* RecoveryPage.write(file, {
     words,
     did: keys.recovery.did,
-    stores: stores.map(([name, json]) => [name, RecoveryPage.addressOf(json)] as const),
+    stores: stores.map(([name, json]) => RecoveryPage.storeOf(name, json)),
     madeAt: yield* Clock.currentTimeMillis
   })
   yield* Console.note(common, `${file}: print it, put the paper away, and delete the file.`)

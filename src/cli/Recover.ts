@@ -32,6 +32,7 @@ import * as Console from "./Console.ts"
 import type * as Ending from "./Ending.ts"
 import { exitCode, ofError } from "./ExitCode.ts"
 import * as Live from "./Live.ts"
+import * as PullVoice from "./PullVoice.ts"
 import * as RecoverStores from "./RecoverStores.ts"
 import * as RecoveryPage from "./RecoveryPage.ts"
 import type { Common } from "./Verb.ts"
@@ -233,20 +234,7 @@ const take = Effect.fnUntraced(function* (
     if (missing > 0 || unreadable > 0) code = exitCode.damage
     yield* Console.emit(
       common,
-      {
-        type: "pull",
-        vault: name,
-        outcome: result.outcome,
-        ...(result.head === undefined
-          ? {}
-          : { revision: Number(result.head.revision), snapshot: Hash.toHex(result.head.node) }),
-        merged: result.merged.map(Hash.toHex),
-        conflicts: result.conflicts.map(({ copy }) => copy),
-        blobs: result.carried.blobs,
-        bytes: result.carried.bytes,
-        missing,
-        baseless: result.baseless.length
-      },
+      PullVoice.record(name, result),
       `recovered ${name}: ${missing + unreadable > 0 ? `${Console.count(missing, "blob")} and ${Console.count(unreadable, "earlier snapshot")} could not be read; ` : ""}\`cairn restore ${name}: DIR\``
     )
     for (const { copy, path } of result.conflicts)
@@ -288,7 +276,7 @@ export const verb = Verb.make({
         yield* RecoveryPage.write(page, {
           words,
           did: found.identity.did,
-          stores: [...found.identity.stores].map(([name, json]) => [name, RecoveryPage.addressOf(json)] as const),
+          stores: [...found.identity.stores].map(([name, json]) => RecoveryPage.storeOf(name, json)),
           madeAt: yield* Clock.currentTimeMillis
         })
         yield* Console.note(common, `${page}: print it, put the paper away, and delete the file.`)

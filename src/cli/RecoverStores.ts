@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
 import type * as PlaceFromAddress from "../layers/PlaceFromAddress.ts"
+import * as AdoptVault from "../programs/AdoptVault.ts"
 import type * as Identity from "../programs/Identity.ts"
 import * as PortableStore from "../schema/PortableStore.ts"
 import * as AdoptStore from "./AdoptStore.ts"
@@ -70,10 +71,21 @@ export const adopt = Effect.fnUntraced(function* (
   return stores
 })
 
-/** Says in the configuration which of them keep each vault, where it says nothing yet. @since 0.1.0 @category programs */
-export const assign = Effect.fnUntraced(function* (identity: Identity.Identity, { names }: Stores, dryRun: boolean) {
+/**
+ * Says in the configuration which of them keep each vault, under the name that it has here, where it says nothing yet.
+ *
+ * @since 0.1.0
+ * @category programs
+ */
+export const assign = Effect.fnUntraced(function* (
+  identity: Pick<Identity.Identity, "vaults">,
+  { names }: Pick<Stores, "names">,
+  dryRun: boolean
+) {
+  const called = yield* AdoptVault.names(identity.vaults)
   for (const [vault, { stores }] of identity.vaults) {
-    const kept = stores.flatMap((store) => names.get(store) ?? [])
-    yield* AdoptStore.assign(vault, kept, { dryRun })
+    // two stores of the identity may be one place, which is in the configuration once
+    const kept = new Set(stores.flatMap((store) => names.get(store) ?? []))
+    yield* AdoptStore.assign(called.get(vault) ?? vault, [...kept], { dryRun })
   }
 })

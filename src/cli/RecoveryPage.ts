@@ -20,12 +20,20 @@ export class PageProblem extends Data.TaggedError("PageProblem")<{ readonly file
   }
 }
 
+/** A store as the page names it. @since 0.1.0 @category models */
+export interface Store {
+  readonly name: string
+  readonly address: string
+  /** What is typed on an empty computer to recover from it. */
+  readonly commands: ReadonlyArray<string>
+}
+
 /** What the page says. @since 0.1.0 @category models */
 export interface Page {
   readonly words: Redacted.Redacted<string>
   readonly did: string
-  /** Where each store is, by its name; no secrets. */
-  readonly stores: ReadonlyArray<readonly [name: string, address: string]>
+  /** Without their secrets. */
+  readonly stores: ReadonlyArray<Store>
   /** Milliseconds since 1970. */
   readonly madeAt: number
 }
@@ -41,6 +49,31 @@ export const addressOf = (json: Redacted.Redacted<string>): string => {
       return store.right.url
     case "s3":
       return `${store.right.endpoint ?? "s3://"}${store.right.endpoint === undefined ? "" : "/"}${store.right.bucket_name}${store.right.prefix === "" ? "" : `/${store.right.prefix}`}`
+  }
+}
+
+/** A word as a shell takes it. */
+const quoted = (word: string): string =>
+  /^[A-Za-z0-9_@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
+
+/** A store of the identity for the page. @since 0.1.0 @category conversions */
+export const storeOf = (name: string, json: Redacted.Redacted<string>): Store => {
+  const address = addressOf(json)
+  const store = PortableStore.fromJson(json)
+  if (Either.isLeft(store)) return { name, address, commands: [] }
+  if (store.right.type !== "s3") return { name, address, commands: [`cairn recover ${quoted(address)}`] }
+  const { bucket_name, endpoint, prefix, region } = store.right
+  const options = { endpoint, region, bucket: bucket_name, prefix: prefix === "" ? undefined : prefix }
+  const given = Object.entries(options).flatMap(([option, value]) =>
+    value === undefined ? [] : [` --${option} ${quoted(value)}`]
+  )
+  return {
+    name,
+    address,
+    commands: [
+      `cairn store add ${quoted(name)} --type s3${given.join("")} --access-key env:ACCESS_KEY --secret-key env:SECRET_KEY`,
+      `cairn recover --store ${quoted(name)}`
+    ]
   }
 }
 
@@ -68,13 +101,13 @@ const style = `
 export const render = ({ did, madeAt, stores, words }: Page): string => {
   const list = Redacted.value(words).trim().split(/\s+/)
   // what a camera reads is what `cairn recover` takes on standard input
-  const code = renderSVG(list.join(" "), { ecc: "M", border: 2 })
+  const code = renderSVG(list.join(" "), { ecc: "M", border: 4 })
   const date = new Date(madeAt).toISOString().slice(0, 10)
   const where =
     stores.length === 0
       ? "<p>No store of another place is configured: what is on this computer's disk alone is lost with it.</p>"
-      : `<ul>${stores.map(([name, address]) => `<li>${escape(name)}: <code>${escape(address)}</code></li>`).join("")}</ul>`
-  const [, first] = stores[0] ?? ["", "FOLDER or URL"]
+      : `<ul>${stores.map(({ address, name }) => `<li>${escape(name)}: <code>${escape(address)}</code></li>`).join("")}</ul>`
+  const commands = stores.find((store) => store.commands.length > 0)?.commands ?? ["cairn recover FOLDER or URL"]
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -95,7 +128,7 @@ ${code}
 <p>Stores that hold the vaults, as of ${date}:</p>
 ${where}
 <p>On an empty computer, with one of them connected:</p>
-<p><code>cairn recover ${escape(first)}</code></p>
+${commands.map((command) => `<p><code>${escape(command)}</code></p>`).join("\n")}
 <p>and type the words, or give what the square code reads as on standard input.</p>
 <p>Identity: <code>${escape(did)}</code></p>
 </div>

@@ -21,6 +21,7 @@ import * as BlobStoreLinks from "../layers/BlobStoreLinks.ts"
 import * as BlobStoreObjects from "../layers/BlobStoreObjects.ts"
 import * as CryptoAuto from "../layers/CryptoAuto.ts"
 import * as ObjectStoreFs from "../layers/ObjectStoreFs.ts"
+import * as RegistryNone from "../layers/RegistryNone.ts"
 import * as RegistryObjectStore from "../layers/RegistryObjectStore.ts"
 import * as RelayServerNode from "../layers/RelayServerNode.ts"
 import * as RelayTokensObjectStore from "../layers/RelayTokensObjectStore.ts"
@@ -47,6 +48,8 @@ export class CannotListen extends Data.TaggedError("CannotListen")<{ readonly de
 const mebibyte = 1024 * 1024
 /** How long a relay over a store of several goes by the tokens that it read. */
 const tokensFreshFor = Duration.seconds(5)
+/** How long the start waits for a store to say whether it can keep entries. */
+const longestProbe = Duration.seconds(20)
 const optionalNumber = (name: string, unit: string, does: string) =>
   Options.float(name).pipe(Options.withPseudoName(unit), Options.withDescription(does), Options.optional)
 
@@ -78,6 +81,9 @@ const config = {
     Options.optional
   ),
   appendOnly: Options.boolean("append-only").pipe(Options.withDescription("never remove anything")),
+  blobsOnly: Options.boolean("blobs-only").pipe(
+    Options.withDescription("keep no entries: for a bucket that has no conditional writes")
+  ),
   maxBlob: optionalNumber("max-blob", "MiB", "the largest blob that is taken, 64 MiB when absent"),
   maxTotal: optionalNumber("max-total", "MiB", "token add: what it may write in all"),
   requests: optionalNumber("requests", "number", "token add: requests a second"),
@@ -107,17 +113,45 @@ const inFolder = Effect.fnUntraced(function* (folder: Option.Option<string>) {
   }
 })
 
+/** The relay would lose what two devices publish at once, or keep nothing at all. @since 0.1.0 @category errors */
+export class NoEntries extends Data.TaggedError("NoEntries")<{ readonly store: string; readonly detail: string }> {
+  override get message() {
+    return `a relay over [store.${this.store}] could keep no entries: ${this.detail}; with --blobs-only it serves blobs alone`
+  }
+}
+
+const blobsAlone = RegistryNone.make({
+  name: "relay",
+  detail: "this relay keeps blobs alone (--blobs-only), and no entries; choose another place for those"
+})
+
 /** In a configured store, the tokens beside the rest where it has folders: what one relay over it knows, all know. */
-const inStore = Effect.fnUntraced(function* (name: string) {
+const inStore = Effect.fnUntraced(function* (name: string, needsEntries: boolean) {
   const { config, resolve } = yield* Config.load
   // a chunk of this very program that cannot be loaded is a broken installation
   const { openStores } = yield* Effect.promise(() => import("./LiveConfig.ts"))
   const stores = yield* openStores({ config, resolve }, Live.home)
+  const registry = yield* stores.registry(name)
+  // a store that does not answer now may do so later; only what never will is refused
+  const unsupported = yield* (registry.supported ?? Effect.void).pipe(
+    Effect.as(undefined),
+    Effect.catchAll((error) => Effect.succeed(error.reason === "Unsupported" ? error : undefined)),
+    Effect.timeoutTo({ duration: longestProbe, onSuccess: (found) => found, onTimeout: () => undefined })
+  )
+  if (unsupported !== undefined && needsEntries)
+    return yield* new NoEntries({
+      store: name,
+      detail: unsupported.detail.replace(/^store .*?: replace registry: /, "")
+    })
   return {
     blobs: yield* stores.blobs(name),
-    registry: yield* stores.registry(name),
+    registry,
     tokens: yield* Effect.matchEffect(stores.objects(name), {
-      onSuccess: (objects) => RelayTokensObjectStore.make(objects, { prefix: "relay/", freshFor: tokensFreshFor }),
+      onSuccess: (objects) =>
+        // tokens are made on a condition, too
+        unsupported === undefined
+          ? RelayTokensObjectStore.make(objects, { prefix: "relay/", freshFor: tokensFreshFor })
+          : tokensOfHome,
       onFailure: (error) => (error.reason === "NotObjects" ? tokensOfHome : Effect.fail(error))
     })
   }
@@ -134,18 +168,32 @@ const linksOf = Effect.fnUntraced(function* (name: string) {
 })
 
 /** The relay's blobs, entries and tokens. */
-const layer = (folder: Option.Option<string>, store: Option.Option<string>, links: Option.Option<string>) =>
+const layer = ({
+  blobsOnly,
+  folder,
+  links,
+  store,
+  words
+}: {
+  readonly blobsOnly: boolean
+  readonly folder: Option.Option<string>
+  readonly links: Option.Option<string>
+  readonly store: Option.Option<string>
+  readonly words: ReadonlyArray<string>
+}) =>
   Layer.unwrapScoped(
     Effect.gen(function* () {
       if (Option.isSome(folder) && Option.isSome(store))
         return yield* usage("--folder and --store both say where things are kept; give one")
-      const { blobs, registry, tokens } = yield* Option.isSome(store) ? inStore(store.value) : inFolder(folder)
+      const { blobs, registry, tokens } = yield* Option.isSome(store)
+        ? inStore(store.value, !blobsOnly && words.length === 0)
+        : inFolder(folder)
       return Layer.mergeAll(
         Layer.succeed(
           BlobStore.BlobStore,
           Option.isNone(links) ? blobs : BlobStoreLinks.withLinks(blobs, yield* linksOf(links.value))
         ),
-        Layer.succeed(Registry.Registry, registry),
+        Layer.succeed(Registry.Registry, blobsOnly ? blobsAlone : registry),
         Layer.succeed(RelayTokens.RelayTokens, tokens)
       )
     })
@@ -209,6 +257,10 @@ const tokens = Effect.fnUntraced(function* (
   const service = yield* RelayTokens.RelayTokens
   if (rest.length > 0) return yield* usage(`serve token ${action} takes one name, not also ${rest.join(" ")}`)
   if (action === "list") {
+    for (const damaged of yield* service.damaged)
+      yield* Console.complain(
+        `token ${damaged}: its record is damaged, so neither it nor what it let in counts; \`cairn serve token remove ${damaged}\` clears it away`
+      )
     for (const token of yield* service.list) {
       const used = yield* service.used(token.name)
       yield* Console.emit(
@@ -228,10 +280,12 @@ const tokens = Effect.fnUntraced(function* (
   if (wrong !== undefined) return yield* usage("a token's limits are more than 0")
   if (dryRun) return yield* Console.note(voice, `${name}: nothing was changed`)
   if (action === "remove") {
-    const known = (yield* service.list).map((token) => token.name)
+    const known = [...(yield* service.list).map((token) => token.name), ...(yield* service.damaged)]
     if (!known.includes(name))
       return yield* usage(`there is no token ${name}${known.length === 0 ? "" : `; there is ${known.join(", ")}`}`)
-    return yield* service.remove(name)
+    const [, ...others] = yield* service.remove(name)
+    if (others.length > 0) yield* Console.note(voice, `ended with it, as it had let them in: ${others.join(", ")}`)
+    return
   }
   return yield* addToken(
     {
@@ -251,11 +305,10 @@ export const verb = Verb.make({
   description:
     "Runs a relay, at which devices that never trust it can meet: serve · serve token add NAME · serve token list · serve token remove NAME",
   config,
-  handler: (
-    { appendOnly, dryRun, folder, host, links, maxBlob, maxTotal, mayInvite, port, requests, store, traffic, words },
-    common
-  ) =>
+  handler: (given, common) =>
     Effect.gen(function* () {
+      const { appendOnly, blobsOnly, dryRun, host, maxBlob, maxTotal, mayInvite, port, requests, traffic, words } =
+        given
       const [first, ...rest] = words
       if (first === "token") {
         yield* tokens(rest, { maxTotal, requests, traffic }, mayInvite, dryRun, common)
@@ -271,13 +324,14 @@ export const verb = Verb.make({
           port,
           version,
           appendOnly,
+          blobsOnly,
           ...(Option.isNone(maxBlob) ? {} : { maxBlobBytes: Math.round(maxBlob.value * mebibyte) })
         },
         common
       )
     }).pipe(
       Effect.scoped,
-      Effect.provide(layer(folder, store, links)),
+      Effect.provide(layer(given)),
       Effect.provide(logged),
       Logger.withMinimumLogLevel(common.quiet ? LogLevel.Warning : LogLevel.Info)
     )

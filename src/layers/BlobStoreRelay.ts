@@ -21,6 +21,7 @@ const reasons = {
   Full: "Full",
   Damaged: "Damaged",
   Refused: "Unavailable",
+  Unsupported: "Denied",
   Unavailable: "Unavailable"
 } as const
 

@@ -20,6 +20,7 @@ export const make = Effect.fnUntraced(function* (objects: ObjectStore.Service) {
   const retired = jsonRecords.make(objects, primitives, "retired", IdentityState.Retired)
   const rehearsal = jsonRecords.make(objects, primitives, "rehearsal", IdentityState.Rehearsal)
   const removed = jsonRecords.make(objects, primitives, "removed", IdentityState.Removed)
+  const withdrawals = jsonRecords.make(objects, primitives, "withdrawals", IdentityState.Withdrawal)
   const failed = (record: string) => (problem: jsonRecords.Failed) =>
     new IdentityState.IdentityStateError({ ...problem, record })
   const highest = (a: bigint, b = 0n) => (a > b ? a : b)
@@ -52,6 +53,8 @@ export const make = Effect.fnUntraced(function* (objects: ObjectStore.Service) {
     removeRetired: (warm) => Effect.mapError(retired.remove(warm), failed("retired")),
     removed: Effect.mapError(removed.all, failed("removed")),
     saveRemoved: (value) => Effect.mapError(removed.save(value.device, value), failed("removed")),
+    withdrawals: Effect.mapError(withdrawals.all, failed("withdrawals")),
+    saveWithdrawal: (value) => Effect.mapError(withdrawals.save(value.device, value), failed("withdrawals")),
     rehearsal: Effect.mapError(rehearsal.load("last"), failed("rehearsal")),
     saveRehearsal: (value) => Effect.mapError(rehearsal.save("last", value), failed("rehearsal"))
   } satisfies IdentityState.Service

@@ -257,7 +257,8 @@ export const make = (options: Options): Effect.Effect<Bucket, FormatError> =>
               conditionsHold("replace", path),
               putIf(key, bytes, version === undefined ? { "if-none-match": "*" } : { "if-match": version })
             )
-          )
+          ),
+        supported: at("replace", "registry", () => conditionsHold("replace", "registry"))
       }
     }
   })

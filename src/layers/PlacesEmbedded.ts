@@ -38,6 +38,7 @@ export const make = (embedded: Embedded): Service => {
   const only = place(name, embedded)
   return {
     names: [name],
+    withTokens: [],
     open: (asked) =>
       asked === name
         ? Effect.succeed(only)

@@ -10,7 +10,7 @@ import type { Config } from "../schema/Config.ts"
 import type { ConfigSecret } from "../schema/ConfigSecret.ts"
 import type * as ConfigStore from "../schema/ConfigStore.ts"
 import { Crypto } from "../services/Crypto.ts"
-import { type Delegation, DelegationError, type Place, Places, type Service } from "../services/Places.ts"
+import { DelegationError, type Place, Places, type Service, WithdrawalError } from "../services/Places.ts"
 import * as Stores from "../services/Stores.ts"
 import * as PlacesEmbedded from "./PlacesEmbedded.ts"
 import * as SecretSource from "./SecretSource.ts"
@@ -67,28 +67,58 @@ const portable = (name: string, store: ConfigStore.ConfigStore, options: SecretS
   )
 }
 
-const delegate = (
+/** Asks a relay for something that takes this device's token. */
+const asking = <A, E>(
   name: string,
   store: typeof ConfigStore.Relay.Type,
   options: SecretSource.Options,
   crypto: Crypto["Type"],
-  asked: Delegation
+  failed: (reason: "Refused" | "Unavailable", detail: string) => E,
+  ask: (
+    relay: typeof import("./RelayDelegation.ts"),
+    client: Effect.Effect.Success<ReturnType<typeof StoresFromConfig.openRelay>>["client"]
+  ) => Effect.Effect<A, E>
 ) =>
   Effect.gen(function* () {
     if (store.token === undefined)
-      return yield* new DelegationError({
-        reason: "Refused",
-        place: name,
-        detail: `[store.${name}] has no token itself, so it cannot ask for one`
-      })
+      return yield* Effect.fail(
+        failed("Refused", `[store.${name}] has no token itself, so it can neither give nor take one`)
+      )
     // a chunk of this very program that cannot be loaded is a broken installation
     const relay = yield* Effect.promise(() => import("./RelayDelegation.ts"))
     const { client } = yield* StoresFromConfig.openRelay(name, store, options).pipe(
       Effect.provideService(Crypto, crypto),
-      Effect.mapError(({ message }) => new DelegationError({ reason: "Refused", place: name, detail: message }))
+      Effect.mapError(({ message }) => failed("Unavailable", message))
     )
-    return yield* relay.delegate(client, name, asked)
+    return yield* ask(relay, client)
   })
+
+/** What only a relay's place can do. */
+const relayPowers = (
+  name: string,
+  store: typeof ConfigStore.Relay.Type,
+  options: SecretSource.Options,
+  crypto: Crypto["Type"]
+): Pick<Place, "delegate" | "withdraw"> => ({
+  delegate: (asked) =>
+    asking(
+      name,
+      store,
+      options,
+      crypto,
+      (reason, detail) => new DelegationError({ reason, place: name, detail }),
+      (relay, client) => relay.delegate(client, name, asked)
+    ),
+  withdraw: (device) =>
+    asking(
+      name,
+      store,
+      options,
+      crypto,
+      (reason, detail) => new WithdrawalError({ reason, place: name, detail }),
+      (relay, client) => relay.withdraw(client, name, device)
+    )
+})
 
 /** The store of a table as a place of that name. @since 0.1.0 @category constructors */
 export const place = Effect.fnUntraced(function* (
@@ -103,7 +133,7 @@ export const place = Effect.fnUntraced(function* (
     blobs: yield* stores.blobs(name),
     registry: yield* stores.registry(name),
     portable: portable(name, store, options),
-    ...(store.type === "relay" ? { delegate: (asked) => delegate(name, store, options, crypto, asked) } : {})
+    ...(store.type === "relay" ? relayPowers(name, store, options, crypto) : {})
   }
   return made
 })
@@ -121,6 +151,7 @@ export const make = Effect.fnUntraced(function* (
   const [first = own, ...rest] = [...names, own]
   const service: Service = {
     names: [first, ...rest],
+    withTokens: names.filter((name) => options.config.store[name]?.type === "relay"),
     open: Effect.fnUntraced(function* (name) {
       const before = opened.get(name)
       if (before !== undefined) return before

@@ -29,10 +29,14 @@ const reasons = {
   Full: "Refused",
   Damaged: "Corrupt",
   Refused: "Refused",
+  Unsupported: "Unsupported",
   Unavailable: "Unavailable"
 } as const
 
+const InfoText = Schema.parseJson(RelayApi.Info)
 const EntriesText = Schema.parseJson(RelayApi.Entries)
+/** Named by errors that are of no one entry. */
+const anyKey: StreamKey.StreamKey = { _tag: "Local", id: new Uint8Array(32) }
 const bestFirst = Order.reverse(RegistryEntry.Order)
 /** An event carries an entry of at most some 1 MiB, in hex. */
 const maxEventSize = 4 * 1024 * 1024
@@ -80,6 +84,15 @@ export const fromClient = (client: RelayClient.Client, primitives: Primitives): 
     return rules.lost(yield* rules.decode(key, body, place))
   })
 
+  const supported = Effect.gen(function* () {
+    const { body } = yield* Effect.mapError(client.send(HttpClientRequest.get("/info")), failed(anyKey))
+    const info = yield* Effect.mapError(Schema.decodeUnknown(InfoText)(Bytes.toUtf8(body)), () =>
+      rules.error("Unavailable", anyKey, `${place} does not say what it is`)
+    )
+    if (info.registry === false)
+      return yield* rules.error("Unsupported", anyKey, `relay ${client.name}: it keeps blobs alone, and no entries`)
+  })
+
   /** Entries newer than `known` for as long as one connection lasts. */
   const connection = (key: StreamKey.StreamKey, known: bigint) =>
     Stream.unwrapScoped(
@@ -97,6 +110,7 @@ export const fromClient = (client: RelayClient.Client, primitives: Primitives): 
     name: client.name,
     entries,
     set: (entry, over) => Effect.flatMap(rules.admit(entry), (admitted) => swap(admitted, over)),
+    supported,
     changes: (key) => {
       let known = -1n
       const connected = Stream.suspend(() => connection(key, known)).pipe(

@@ -101,9 +101,15 @@ export const make = Effect.fnUntraced(function* (place: Place, options: Options 
     name,
     entries,
     set: (entry, over) => Effect.flatMap(rules.admit(entry), (admitted) => swap(admitted, over)),
+    ...(place.versions.supported === undefined
+      ? {}
+      : { supported: Effect.mapError(place.versions.supported, failed(anyKey)) }),
     changes: (key) => RegistryRules.rising(Stream.tick(pollEvery), entries(key))
   })
 })
+
+/** Named by errors that are of no one entry. */
+const anyKey: StreamKey.StreamKey = { _tag: "Local", id: new Uint8Array(32) }
 
 const contradicted = Schedule.exponential("20 millis").pipe(
   Schedule.jitteredWith({ min: 0, max: 1 }),

@@ -19,7 +19,7 @@ import * as Bytes from "../schema/Bytes.ts"
 
 /** A request came to nothing. @since 0.1.0 @category errors */
 export class Failure extends Data.TaggedError("RelayFailure")<{
-  readonly reason: "NotFound" | "Denied" | "Full" | "Damaged" | "Refused" | "Unavailable"
+  readonly reason: "NotFound" | "Denied" | "Full" | "Damaged" | "Refused" | "Unsupported" | "Unavailable"
   readonly detail: string
   /** Whether the same request may succeed a little later. */
   readonly transient: boolean
@@ -80,7 +80,8 @@ const reasons: Readonly<Record<number, Failure["reason"]>> = {
   401: "Denied",
   403: "Denied",
   404: "NotFound",
-  413: "Full"
+  413: "Full",
+  501: "Unsupported"
 }
 
 /** A client of the relay at `url`. @since 0.1.0 @category constructors */

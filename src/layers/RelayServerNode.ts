@@ -48,7 +48,7 @@ const patientServer = () => {
 
 /** A path without what names one blob or key. */
 const routeOf = (url: string): string =>
-  (url.split("?", 1)[0] ?? "").replace(/^\/(blobs|registry)\/[^/]+/, "/$1/:name").slice(0, 64)
+  (url.split("?", 1)[0] ?? "").replace(/^\/(blobs|registry|tokens)\/[^/]+/, "/$1/:name").slice(0, 64)
 
 /** Gives each request an id, which the answer carries, and tells of it when it is done: no key, no hash, no token. */
 const logged = Effect.map(Crypto.Crypto, ({ randomBytes }) =>

@@ -6,7 +6,9 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Bytes from "../schema/Bytes.ts"
@@ -19,7 +21,7 @@ const decodeUsage = (bytes: Uint8Array) => Schema.decodeUnknown(Usage)(Bytes.toU
 
 /** @since 0.1.0 @category models */
 export interface Options {
-  /** How long what was read counts, as other relays and `cairn serve token` may change it; one second when absent. */
+  /** How long what was read counts where no change was told of; one second when absent. */
   readonly freshFor?: Duration.DurationInput
   /** The folder of the records; the store itself when absent. */
   readonly prefix?: string
@@ -37,13 +39,16 @@ export const make = Effect.fnUntraced(function* (objects: ObjectStore.Service, o
   const folder = `${prefix}tokens/`
   const tokenPath = (name: string): string => `${folder}${name}.json`
   const usagePath = (name: string): string => `${prefix}usage/${name}.json`
+  /** Another text after every change, so that one small read tells each relay over the store whether there was one. */
+  const changedPath = `${prefix}tokens.changed`
   const turn = yield* Effect.makeSemaphore(1)
   const looking = yield* Effect.makeSemaphore(1)
-  /** How often something was changed here: what was read before a change is not kept after it. */
-  let changes = 0
-  let known: { readonly at: number; readonly tokens: ReadonlyArray<RelayTokens.Token> } | undefined
-  const failed = (token: string) => (error: { readonly message: string }) =>
-    new RelayTokens.RelayTokensError({ reason: "Unavailable", token, detail: error.message })
+  const failed = (token: string) => (error: { readonly message: string; readonly reason?: string }) =>
+    new RelayTokens.RelayTokensError({
+      reason: error.reason === "Unreadable" ? "Damaged" : "Unavailable",
+      token,
+      detail: error.message
+    })
   const damaged = (token: string, path: string) => () =>
     new RelayTokens.RelayTokensError({
       reason: "Damaged",
@@ -51,14 +56,18 @@ export const make = Effect.fnUntraced(function* (objects: ObjectStore.Service, o
       detail: `${objects.name}/${path} is damaged; remove it and make the token anew`
     })
 
-  const read = <A, I>(schema: Schema.Schema<A, I>, name: string, path: string) =>
+  const bytesAt = (path: string) =>
     objects.get(path).pipe(
       Effect.map((bytes): Uint8Array | undefined => bytes),
       Effect.catchIf(
         (error) => error.reason === "NotFound",
         // nothing is lost: there is no such record
         () => Effect.succeed(undefined)
-      ),
+      )
+    )
+
+  const read = <A, I>(schema: Schema.Schema<A, I>, name: string, path: string) =>
+    bytesAt(path).pipe(
       Effect.mapError(failed(name)),
       Effect.flatMap((bytes) =>
         bytes === undefined
@@ -67,32 +76,91 @@ export const make = Effect.fnUntraced(function* (objects: ObjectStore.Service, o
       )
     )
 
-  const look = objects.list(folder).pipe(
-    Stream.filter((path) => path.endsWith(".json")),
-    Stream.runCollect,
-    Effect.mapError(failed("list")),
-    Effect.flatMap((paths) =>
-      Effect.forEach(paths, (path) => read(TokenText, path.slice(folder.length, -".json".length), path), {
-        concurrency: 8
-      })
-    ),
-    Effect.map((tokens) => tokens.filter((token) => token !== undefined).sort((a, b) => (a.name < b.name ? -1 : 1)))
-  )
-
-  /** One look at a time, and for a moment one for all. */
-  const list = looking.withPermits(1)(
-    Effect.gen(function* () {
-      const now = yield* Clock.currentTimeMillis
-      if (known !== undefined && Math.abs(now - known.at) < Duration.toMillis(freshFor)) return known.tokens
-      const before = changes
-      const tokens = yield* look
-      if (changes === before) known = { at: now, tokens }
-      return tokens
+  const told = new Set<string>()
+  /** Says once of each record that it cannot be read. */
+  const tell = (error: RelayTokens.RelayTokensError) =>
+    Effect.suspend(() => {
+      if (told.has(error.token)) return Effect.void
+      told.add(error.token)
+      return Effect.logError("a token does not count").pipe(
+        Effect.annotateLogs({ token: error.token, detail: error.detail })
+      )
     })
+
+  const look = Effect.gen(function* () {
+    const paths = yield* objects.list(folder).pipe(
+      Stream.filter((path) => path.endsWith(".json")),
+      Stream.runCollect,
+      Effect.mapError(failed("list"))
+    )
+    const unreadable: Array<string> = []
+    const found = yield* Effect.forEach(
+      paths,
+      (path) => {
+        const name = path.slice(folder.length, -".json".length)
+        return read(TokenText, name, path).pipe(
+          Effect.flatMap((token) =>
+            // one that says it is another would count twice, and be taken away under neither name
+            token === undefined || token.name === name ? Effect.succeed(token) : damaged(name, path)()
+          ),
+          Effect.catchIf(
+            ({ reason }) => reason === "Damaged",
+            // nothing is given away: this token counts for nothing, nor does one that it let in, and both are told
+            (error) => {
+              unreadable.push(name)
+              return Effect.as(tell(error), undefined)
+            }
+          )
+        )
+      },
+      { concurrency: 8 }
+    )
+    const tokens = found.filter((token) => token !== undefined).sort((a, b) => (a.name < b.name ? -1 : 1))
+    for (const name of told) if (!unreadable.includes(name)) told.delete(name)
+    return { tokens, damaged: unreadable.sort() as ReadonlyArray<string> }
+  })
+
+  interface Known extends Effect.Effect.Success<typeof look> {
+    /** When it was read. */
+    readonly at: number
+    readonly mark: string
+  }
+  let known: Known | undefined
+  let askers = 0
+  /** The last answer, and who had asked by the time it was sought. */
+  let last: { readonly asker: number; readonly answer: Exit.Exit<Known, RelayTokens.RelayTokensError> } | undefined
+  const markNow = Effect.map(Effect.mapError(bytesAt(changedPath), failed("list")), (bytes) =>
+    bytes === undefined ? "" : Bytes.toHex(bytes)
   )
-  const changed = Effect.sync(() => {
-    changes += 1
-    known = undefined
+  const madeSure = Effect.gen(function* () {
+    const at = yield* Clock.currentTimeMillis
+    // before the records: whoever changes them meanwhile tells of it afterwards
+    const mark = yield* markNow
+    const isFresh = known !== undefined && known.mark === mark && Math.abs(at - known.at) < Duration.toMillis(freshFor)
+    if (known === undefined || !isFresh) known = { ...(yield* look), at, mark }
+    return known
+  })
+
+  /** What is there now: what was read before counts on while nobody told of a change. One asks at a time, for all who wait. */
+  const current = Effect.suspend(() => {
+    askers += 1
+    const mine = askers
+    return looking.withPermits(1)(
+      Effect.gen(function* () {
+        if (last === undefined || last.asker < mine) {
+          const asker = askers
+          last = { asker, answer: yield* Effect.exit(madeSure) }
+        }
+        return yield* last.answer
+      })
+    )
+  })
+
+  /** Tells every relay over the store that something was changed. */
+  const changed = Effect.gen(function* () {
+    const [one, other] = [yield* Random.next, yield* Clock.currentTimeMillis]
+    const mark = Bytes.fromUtf8(`${other} ${one}\n`)
+    yield* Effect.mapError(Effect.zipRight(objects.put(changedPath, mark), objects.sync), failed("list"))
   })
 
   const used = (name: string) =>
@@ -117,25 +185,31 @@ export const make = Effect.fnUntraced(function* (objects: ObjectStore.Service, o
         )
 
   return RelayTokens.RelayTokens.of({
-    list,
+    list: Effect.map(current, ({ tokens }) => tokens),
+    damaged: Effect.map(current, (found) => found.damaged),
     create: Effect.fnUntraced(function* (token) {
       const bytes = Bytes.fromUtf8(`${yield* Effect.orDie(Schema.encode(TokenText)(token))}\n`)
-      return yield* Effect.mapError(objects.create(tokenPath(token.name), bytes), failed(token.name)).pipe(
-        Effect.ensuring(changed)
-      )
+      const isNew = yield* Effect.mapError(objects.create(tokenPath(token.name), bytes), failed(token.name))
+      if (isNew) yield* changed
+      return isNew
     }),
-    remove: Effect.fnUntraced(function* (name) {
-      const all = yield* look
-      const gone = all.filter((token) => token.name === name)
+    remove: Effect.fnUntraced(function* (name, hash) {
+      const all = (yield* look).tokens
+      const gone = all.filter((token) => token.name === name && (hash === undefined || token.hash === hash))
       // those that were let in by it, and by those
       for (const one of gone) gone.push(...all.filter(({ parent }) => parent === one.hash))
+      // a record that cannot be read goes by its name
+      const names = gone.length === 0 && hash === undefined ? [name] : gone.map((token) => token.name)
       // the first to go is the one that the others stand on
-      for (const one of gone.length === 0 ? [{ name }] : gone) {
-        yield* Effect.mapError(objects.remove(tokenPath(one.name)), failed(one.name))
-        yield* Effect.mapError(objects.remove(usagePath(one.name)), failed(one.name))
+      for (const each of names) {
+        yield* Effect.mapError(objects.remove(tokenPath(each)), failed(each))
+        if (each === name) yield* changed
+        yield* Effect.mapError(objects.remove(usagePath(each)), failed(each))
       }
-      yield* Effect.mapError(objects.sync, failed(name))
-    }, Effect.ensuring(changed)),
+      // also for one that is gone already: whoever took it away may have been cut off before it told of that
+      yield* changed
+      return names
+    }),
     used,
     use: (name, bytes) => turn.withPermits(1)(add(name, bytes))
   })

@@ -53,13 +53,29 @@ export const find = Effect.fn("AdoptVault.find")(function* (id: VaultId.VaultId)
   return undefined
 })
 
-/** A name that no vault of this device has. */
-const freeName = Effect.fnUntraced(function* (wanted: string) {
+/** A name that no vault of this device has, nor one of `alsoTaken`. */
+const freeName = Effect.fnUntraced(function* (wanted: string, alsoTaken: ReadonlyArray<string> = []) {
   const state = yield* VaultState.VaultState
-  const taken = [...(yield* state.vaults), ...(yield* state.peers).map(([name]) => name)]
+  const taken = [...(yield* state.vaults), ...(yield* state.peers).map(([name]) => name), ...alsoTaken]
   let name = wanted
   for (let number = 2; taken.includes(name); number++) name = `${wanted.slice(0, 60)}-${number}`
   return name
+})
+
+/**
+ * What the vaults of an identity are called here, or will be once each is adopted in this order: one that is here keeps its
+ * name, the others get the one that they have, with a number where it is another vault's.
+ *
+ * @since 0.1.0
+ * @category programs
+ */
+export const names = Effect.fn("AdoptVault.names")(function* (
+  vaults: Iterable<readonly [wanted: string, { readonly vaultId: VaultId.VaultId }]>
+) {
+  const given = new Map<string, string>()
+  for (const [wanted, { vaultId }] of vaults)
+    given.set(wanted, (yield* find(vaultId)) ?? (yield* freeName(wanted, [...given.values()])))
+  return given
 })
 
 /**

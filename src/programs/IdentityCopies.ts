@@ -48,6 +48,14 @@ export const follow = Effect.fnUntraced(function* <E, R>(
   if (there.some(({ hash }) => Bytes.equals(hash, entry.hash))) return true
   // something else of that revision or a later one: the next change of the identity merges it, and comes back here
   if (there.some(({ revision }) => revision >= entry.revision)) return false
+  // what no entry will ever lead to is not brought
+  if (place.registry.supported !== undefined)
+    yield* Effect.catchIf(
+      place.registry.supported,
+      ({ reason }) => reason !== "Unsupported",
+      // nothing is lost: what cannot be found out now shows when it is written
+      () => Effect.void
+    )
   yield* bring
   return (yield* place.registry.set(entry, there))._tag === "Stored"
 })
@@ -185,6 +193,11 @@ export const spread = Effect.fn("IdentityCopies.spread")(function* (known?: Iden
     if (copied !== undefined && copied.entries.join() === wanted.join()) continue
     const silent = loaded.silent.get(name)
     const ended = silent === undefined ? yield* Effect.either(bring(name)) : Either.right(silent)
+    if (Either.isLeft(ended) && isUnsupported(ended.left)) {
+      // nothing is lost: the place keeps blobs and can keep no entry, so that there is nothing to wait for
+      yield* state.saveCopied(new IdentityState.Copied({ place: name, entries: wanted, cannot: true }))
+      continue
+    }
     const problem = Either.isRight(ended) ? ended.right : ended.left.message
     if (problem === undefined) yield* state.saveCopied(new IdentityState.Copied({ place: name, entries: wanted }))
     // nothing is lost: it is not remembered as copied, and the caller is told
@@ -221,6 +234,10 @@ export const behind = Effect.fn("IdentityCopies.behind")(function* () {
   }
   return names
 })
+
+/** Whether a place can never keep an entry, so that there is nothing to wait for. @since 0.1.0 @category guards */
+export const isUnsupported = (error: object): boolean =>
+  "_tag" in error && error._tag === "RegistryError" && "reason" in error && error.reason === "Unsupported"
 
 /** The DID's pointer as a place has it. @since 0.1.0 @category programs */
 export const pointerAt = Effect.fnUntraced(function* (place: Places.Place, did: string) {

@@ -18,6 +18,7 @@ import * as IdentityChanges from "./IdentityChanges.ts"
 import * as IdentityCopies from "./IdentityCopies.ts"
 import * as IdentitySealing from "./IdentitySealing.ts"
 import * as NewPhrase from "./NewPhrase.ts"
+import * as RelayWithdrawal from "./RelayWithdrawal.ts"
 import * as Vault from "./Vault.ts"
 
 /** What this device has that an identity lists. @since 0.1.0 @category models */
@@ -119,10 +120,12 @@ export const run = Effect.fn("IdentityUpkeep.run")(function* (host: string) {
   for (const { hash, isChanged, isKnown, name } of stores)
     if (isChanged || !isKnown) yield* state.saveListed(new IdentityState.Listed({ store: name, hash }))
   const retired = yield* NewPhrase.retire()
+  const unwithdrawn = yield* RelayWithdrawal.proceed()
   const unsealed = yield* IdentitySealing.sealAll()
   return [
     ...found.problems,
     ...retired,
+    ...unwithdrawn,
     ...unsealed,
     ...pending.map(
       ({ place, problem }) => `store ${place} has no copy of the list of devices and vaults yet: ${problem}`

@@ -88,23 +88,51 @@ const sealForBoth = Effect.fnUntraced(function* (next: Keyring.IdentityKeys) {
   }
 })
 
-/** The commit point: from here on the new words count and the old ones do not. */
-const commit = Effect.fnUntraced(function* (loaded: Identity.Loaded, next: Keyring.IdentityKeys) {
+/** Hands over from one warm key to another: the last revision of its secrets, which no words open. */
+const handOver = Effect.fnUntraced(function* (
+  from: Keyring.IdentityKeys,
+  to: Keyring.IdentityKeys,
+  identity: Identity.Identity,
+  at: IdentityReading.Reached,
+  before: IdentityReading.Current
+) {
   const { primitives } = yield* Crypto.Crypto
-  const { identity, keys, primary, secrets } = loaded
-  if (primary === undefined || secrets === undefined) return yield* new Identity.Lost()
   const devices = [...identity.devices.values()].map(({ ageRecipient }) => ageRecipient)
-  const { entries, place } = primary.secrets
-  const hash = yield* SpecialVault.write(place.blobs, Identity.handOver(next, identity.devices), {
+  const hash = yield* SpecialVault.write(at.place.blobs, Identity.handOver(to, identity.devices), {
     recipients: [...new Set(devices)],
-    before: secrets.heads
+    before: before.heads
   })
-  const entry = yield* RegistryEntry.sign(primitives, Redacted.value(keys.warmSeed), {
+  const entry = yield* RegistryEntry.sign(primitives, Redacted.value(from.warmSeed), {
     vaultId: Derivation.wellKnownVaultId(primitives, Derivation.wellKnownDomain.identitySecrets),
-    revision: secrets.revision + 1n,
+    revision: before.revision + 1n,
     hash
   })
-  if ((yield* place.registry.set(entry, entries))._tag === "Lost") return yield* new Identity.Lost()
+  if ((yield* at.place.registry.set(entry, at.entries))._tag === "Lost") return yield* new Identity.Lost()
+})
+
+/** The commit point: from here on the new words count and the old ones do not. */
+const commit = Effect.fnUntraced(function* (loaded: Identity.Loaded, next: Keyring.IdentityKeys) {
+  const { identity, keys, primary, secrets } = loaded
+  if (primary === undefined || secrets === undefined) return yield* new Identity.Lost()
+  yield* handOver(keys, next, identity, primary.secrets, secrets)
+})
+
+/** Takes back what was prepared for words that another change has overtaken: whoever finds them finds that they are void. */
+const takeBack = Effect.fnUntraced(function* (loaded: Identity.Loaded, next: Keyring.IdentityKeys) {
+  const { primitives } = yield* Crypto.Crypto
+  const keyring = yield* Keyring.Keyring
+  const places = yield* Places.Places
+  const place = yield* places.open(places.names[0])
+  const entries = yield* place.registry.entries(IdentityReading.streamKey(primitives, next.warm, "identitySecrets"))
+  const reached: IdentityReading.Reached = { place, entries }
+  const { identity } = yield* keyring.device
+  const current = yield* Effect.catchIf(
+    IdentityReading.resolve([reached], [identity]),
+    (error) => error instanceof IdentityReading.IdentityError && error.reason === "NotForUs",
+    // nothing is left to find: it was taken back before, when this device was still one of them
+    () => Effect.succeed(undefined)
+  )
+  if (current !== undefined) yield* handOver(next, loaded.keys, loaded.identity, reached, current)
 })
 
 /** What others put into the vaults and stores under the old key while it was handed over. */
@@ -147,6 +175,11 @@ export const proceed = Effect.fn("NewPhrase.proceed")(function* () {
     if (loaded === undefined) return
     if (isSameKey(loaded.keys, next)) return yield* finish
     if (!isSameKey(loaded.keys, old)) {
+      // nothing is lost: where it cannot be, the void words lead to the lists of this day, which nobody writes to any more
+      yield* takeBack(loaded, next).pipe(
+        Effect.retry({ schedule: Publish.backoff, while: Identity.heals }),
+        Effect.catchAll((error) => Effect.logDebug("void words could not be taken back", error))
+      )
       yield* keyring.removeNextIdentity
       return yield* new PhraseOvertaken()
     }
@@ -206,8 +239,9 @@ export const retire = Effect.fn("NewPhrase.retire")(function* () {
           )
         })
       )
-      // nothing is lost: it stays on the list, and the caller is told
-      if (Either.isLeft(brought)) problems.push(`store ${name} still knows the old words: ${brought.left.message}`)
+      // nothing is lost: it stays on the list, and the caller is told; what keeps no entries has none of the old words' either
+      if (Either.isLeft(brought) && !IdentityCopies.isUnsupported(brought.left))
+        problems.push(`store ${name} still knows the old words: ${brought.left.message}`)
       else done.add(name)
     }
     const isEverywhere = places.names.slice(1).every((name) => done.has(name))

@@ -34,6 +34,8 @@ export interface Options {
   readonly maxBlobBytes?: number
   /** Nothing is ever removed. */
   readonly appendOnly?: boolean
+  /** It is told to those who ask that no entries are kept. */
+  readonly blobsOnly?: boolean
   /** Bytes of bodies in memory at once, and as many of answers; 128 MiB when absent. */
   readonly memoryBytes?: number
 }
@@ -60,6 +62,13 @@ const blobFailed = (error: BlobStore.BlobStoreError) =>
 
 const registryFailed = (error: Registry.RegistryError) =>
   error.reason === "Corrupt" ? new RelayApi.Damaged({ detail: error.message }) : unavailable(error)
+
+const writeFailed = (error: Registry.RegistryError) =>
+  error.reason === "Refused"
+    ? new RelayApi.BadRequest({ detail: error.message })
+    : error.reason === "Unsupported"
+      ? new RelayApi.Unsupported({ detail: error.detail })
+      : registryFailed(error)
 
 /** A write with its count: whoever hangs up meanwhile has written it all the same. Time limits within go on to hold. */
 const toItsEnd = <A, E>(write: Effect.Effect<A, E>): Effect.Effect<A, E> =>
@@ -142,7 +151,13 @@ const make = Effect.fnUntraced(function* (options: Options) {
         )
       )
       .handle("info", () =>
-        Effect.succeed({ relay: "cairn" as const, version: options.version, maxBlobBytes, appendOnly })
+        Effect.succeed({
+          relay: "cairn" as const,
+          version: options.version,
+          maxBlobBytes,
+          appendOnly,
+          registry: options.blobsOnly !== true
+        })
       )
   )
 
@@ -281,8 +296,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
               entry,
               held.filter((each) => named.has(etagOf(each)))
             ),
-            (error) =>
-              error.reason === "Refused" ? new RelayApi.BadRequest({ detail: error.message }) : registryFailed(error)
+            writeFailed
           )
           const outcome = yield* toItsEnd(
             Effect.tap(set, ({ _tag }) =>
@@ -317,22 +331,44 @@ const make = Effect.fnUntraced(function* (options: Options) {
   )
 
   const tokensLayer = HttpApiBuilder.group(RelayApi.RelayApi, "tokens", (handlers) =>
-    handlers.handleRaw("delegate", () =>
-      Effect.gen(function* () {
-        const length = yield* announced(maxDelegationBytes)
-        const chain = yield* access.authorize(0)
-        const asked = yield* Effect.mapError(
-          decodeDelegation(Bytes.toUtf8(yield* body(length))),
-          () => new RelayApi.BadRequest({ detail: "the body is not what a new token needs: a name at least" })
-        )
-        const { secret, token } = yield* access.delegate(chain, asked)
-        const { expiresAt, maxTotalBytes, name } = token
-        return HttpServerResponse.unsafeJson(
-          { name, token: Redacted.value(secret), expiresAt, maxTotalBytes } satisfies typeof RelayApi.Delegated.Type,
-          { headers: { "cache-control": "no-store" } }
-        )
-      })
-    )
+    handlers
+      .handleRaw("delegate", () =>
+        Effect.gen(function* () {
+          const length = yield* announced(maxDelegationBytes)
+          const chain = yield* access.authorize(0)
+          const asked = yield* Effect.mapError(
+            decodeDelegation(Bytes.toUtf8(yield* body(length))),
+            () => new RelayApi.BadRequest({ detail: "the body is not what a new token needs: a name at least" })
+          )
+          const { secret, token } = yield* access.delegate(chain, asked)
+          const { expiresAt, maxTotalBytes, name } = token
+          return HttpServerResponse.unsafeJson(
+            { name, token: Redacted.value(secret), expiresAt, maxTotalBytes } satisfies typeof RelayApi.Delegated.Type,
+            { headers: { "cache-control": "no-store" } }
+          )
+        })
+      )
+      .handle("listTokens", () =>
+        Effect.gen(function* () {
+          const chain = yield* access.authorize(0)
+          const below = yield* access.letIn(chain)
+          return {
+            name: chain[0].name,
+            tokens: below.map(({ device, expiresAt, hash, name }) => ({ id: hash, name, device, expiresAt }))
+          }
+        })
+      )
+      .handle("withdraw", ({ path }) =>
+        Effect.gen(function* () {
+          const chain = yield* access.authorize(0)
+          if (appendOnly)
+            return yield* new RelayApi.Forbidden({
+              detail:
+                "this relay is append-only, and takes nothing away for a token; `cairn serve token remove NAME` at the relay does"
+            })
+          return { withdrawn: yield* access.withdraw(chain, path.id) }
+        })
+      )
   )
 
   return HttpApiBuilder.api(RelayApi.RelayApi).pipe(

@@ -51,6 +51,18 @@ export const chainOf = (
   }
 }
 
+/** Whether a token was let in by the one of that hash, or by one that was, ended or not. */
+const isBelow = (token: RelayTokens.Token, hash: string, all: ReadonlyArray<RelayTokens.Token>): boolean => {
+  let { parent } = token
+  // a record that was made by hand could name itself
+  for (let steps = 0; parent !== undefined && steps <= deepest; steps++) {
+    if (parent === hash) return true
+    const above = all.find((one) => one.hash === parent)
+    parent = above?.parent
+  }
+  return false
+}
+
 const least = (...limits: ReadonlyArray<number | undefined>): number | undefined => {
   const given = limits.filter((limit) => limit !== undefined)
   return given.length === 0 ? undefined : Math.min(...given)
@@ -179,8 +191,11 @@ export const make = Effect.gen(function* () {
       return yield* new RelayApi.BadRequest({ detail: "this cannot name a token: letters, digits, dots, dashes" })
     const all = yield* Effect.mapError(tokens.list, unavailable)
     const alive = all.filter((token) => chainOf(token, all, now) !== undefined)
-    // nobody is let in by what has ended, and its record would only grow old
-    for (const token of all) if (!alive.includes(token)) yield* Effect.mapError(tokens.remove(token.name), unavailable)
+    const damaged = yield* Effect.mapError(tokens.damaged, unavailable)
+    // nobody is let in by what has ended, and its record would only grow old; but one that hangs on a damaged one may be mended
+    if (damaged.length === 0)
+      for (const { hash, name } of all.filter((token) => !alive.includes(token)))
+        yield* Effect.mapError(tokens.remove(name, hash), unavailable)
     if (chain.length >= deepest)
       return yield* new RelayApi.Forbidden({ detail: "too many tokens lead to this one; ask for one at the relay" })
     for (const one of chain) {
@@ -201,12 +216,34 @@ export const make = Effect.gen(function* () {
         expiresAt,
         requestsPerSecond: parent.requestsPerSecond,
         bytesPerSecond: parent.bytesPerSecond,
-        ...(asked.mayDelegate === true ? { mayDelegate: true } : {})
+        ...(asked.mayDelegate === true ? { mayDelegate: true } : {}),
+        ...(asked.device === undefined ? {} : { device: asked.device })
       })
       if (yield* Effect.mapError(tokens.create(token), unavailable)) return { token, secret }
     }
     return yield* new RelayApi.BadRequest({ detail: "the name is taken; choose another" })
   }, delegating.withPermits(1))
 
-  return { authorize, reserve, count, delegate }
+  /** What stands below a token. */
+  const letIn = Effect.fnUntraced(function* ([asking]: Chain) {
+    const all = yield* Effect.mapError(tokens.list, unavailable)
+    return all.filter((token) => isBelow(token, asking.hash, all))
+  })
+
+  /** Ends the token of that hash, and all that came from it, for one that it came from: the names of all that ended. */
+  const withdraw = Effect.fnUntraced(function* ([asking]: Chain, hash: string) {
+    const all = yield* Effect.mapError(tokens.list, unavailable)
+    const token = all.find((one) => one.hash === hash)
+    if (token === undefined)
+      return yield* new RelayApi.NotHere({ detail: "there is no such token; if there was one, it has ended" })
+    if (asking.mayDelegate !== true || !isBelow(token, asking.hash, all))
+      return yield* new RelayApi.Forbidden({
+        detail: `this token did not let in ${token.name}; \`cairn serve token remove ${token.name}\` at the relay ends that one`
+      })
+    const ended = yield* Effect.mapError(tokens.remove(token.name, hash), unavailable)
+    yield* Effect.annotateLogs(Effect.logInfo("tokens withdrawn"), { by: asking.name, tokens: ended.join(", ") })
+    return ended
+  }, delegating.withPermits(1))
+
+  return { authorize, reserve, count, delegate, letIn, withdraw }
 })

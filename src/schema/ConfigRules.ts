@@ -117,17 +117,28 @@ const registries = (config: Raw.Table, { holds }: Facts): Problems =>
         : []
     })
 
-const publishesNowhereElse = (config: Raw.Table): Problems => {
-  const names = Raw.names(config, "registry")
-  if (names.includes("default") || (names.length === 0 && Raw.names(config, "vault").length === 0)) return []
-  return [
-    Problem.warning(
-      ["registry"],
-      `there is no [registry.default], so heads are published in this device's own registry alone${
-        names.length === 0 ? "" : `: of [registry.${names[0]}] nothing but the name \`default\` is used`
-      }`
-    )
-  ]
+/** Registries that heads are not published in, though somebody may believe so. */
+const headsElsewhere = (config: Raw.Table): Problems => {
+  const all = new Map(Raw.section(config, "registry"))
+  const standard = all.get("default")
+  const [other] = all.keys()
+  if (standard === undefined)
+    return other === undefined
+      ? []
+      : [
+          Problem.warning(
+            ["registry", other],
+            `no head is published here: only the registry called \`default\` is used, and without one this device's own, with copies in every store that keeps the vault; call it [registry.default] if heads belong here`
+          )
+        ]
+  return Raw.text(standard, "type") === "memory"
+    ? [
+        Problem.warning(
+          ["registry", "default", "type"],
+          "heads that are published here are forgotten when the process ends, and the next one finds nothing; any other type keeps them"
+        )
+      ]
+    : []
 }
 
 const vaultNames = (config: Raw.Table): Problems =>
@@ -339,7 +350,7 @@ export const check = (raw: unknown, facts: Facts = noFacts): ReadonlyArray<Probl
     ...storeTypes(config),
     ...relays(config),
     ...registries(config, facts),
-    ...publishesNowhereElse(config),
+    ...headsElsewhere(config),
     ...vaultNames(config),
     ...roots(config, facts),
     ...vaultKeys(config),

@@ -71,6 +71,16 @@ export class StoreFailed extends Schema.TaggedError<StoreFailed>()(
   failure(503, "The relay's own store or registry failed; trying again may help.")
 ) {}
 
+/** This relay keeps no entries, or none any more; trying again is in vain. @since 0.1.0 @category errors */
+export class Unsupported extends Schema.TaggedError<Unsupported>()(
+  "Unsupported",
+  Detail,
+  failure(
+    501,
+    "This relay keeps no entries: its store takes no conditional writes, or it was told to keep blobs alone."
+  )
+) {}
+
 /** A blob's name: its BLAKE3 hash. @since 0.1.0 @category models */
 export const HashPath = Schema.Struct({
   hash: Schema.String.pipe(Schema.pattern(/^[0-9a-f]{64}$/)).annotations({ description: "BLAKE3 of the blob, hex" })
@@ -88,7 +98,9 @@ export const Info = Schema.Struct({
   relay: Schema.Literal("cairn"),
   version: Schema.String,
   maxBlobBytes: Schema.Int,
-  appendOnly: Schema.Boolean
+  appendOnly: Schema.Boolean,
+  /** Whether it keeps entries; one that does not say so does. */
+  registry: Schema.optional(Schema.Boolean)
 })
 
 /** Every entry that the relay's registry holds for a key, as its bytes in hex, best first. @since 0.1.0 @category models */
@@ -99,7 +111,9 @@ export const Delegation = Schema.Struct({
   name: Schema.String,
   lifetimeMillis: Schema.optional(Schema.Positive),
   maxTotalBytes: Schema.optional(Schema.NonNegative),
-  mayDelegate: Schema.optional(Schema.Boolean)
+  mayDelegate: Schema.optional(Schema.Boolean),
+  /** The key that the device publishes under, in hex. */
+  device: Schema.optional(Schema.String.pipe(Schema.pattern(/^[0-9a-f]{64}$/)))
 })
 
 /** The other device's token, told this once; the relay keeps its hash. @since 0.1.0 @category models */
@@ -109,6 +123,30 @@ export const Delegated = Schema.Struct({
   /** Milliseconds since 1970. */
   expiresAt: Schema.optional(Schema.Number),
   maxTotalBytes: Schema.optional(Schema.Number)
+})
+
+/** The tokens that stand below the one that asks, whoever of them let in whom. @since 0.1.0 @category models */
+export const LetIn = Schema.Struct({
+  /** What the token that asks is called. */
+  name: Schema.String,
+  tokens: Schema.Array(
+    Schema.Struct({
+      /** BLAKE3 of the token, hex. */
+      id: Schema.String,
+      name: Schema.String,
+      device: Schema.optional(Schema.String),
+      /** Milliseconds since 1970. */
+      expiresAt: Schema.optional(Schema.Number)
+    })
+  )
+})
+
+/** The names of the tokens that ended, the one that was asked for first. @since 0.1.0 @category models */
+export const Withdrawn = Schema.Struct({ withdrawn: Schema.Array(Schema.String) })
+
+/** A token's name in a path: its BLAKE3 hash. @since 0.1.0 @category models */
+export const TokenPath = Schema.Struct({
+  id: Schema.String.pipe(Schema.pattern(/^[0-9a-f]{64}$/)).annotations({ description: "BLAKE3 of the token, hex" })
 })
 
 const Blob = HttpApiSchema.Uint8Array()
@@ -189,7 +227,7 @@ export class Entry extends HttpApiGroup.make("registry")
     HttpApiEndpoint.put("putEntry", "/registry/:key")
       .setPath(KeyPath)
       .addSuccess(HttpApiSchema.Empty(200))
-      .addError(union([...writeFailures, TooLarge, Damaged]))
+      .addError(union([...writeFailures, TooLarge, Damaged, Unsupported]))
       .annotate(
         OpenApi.Description,
         "Compare-and-swap: keeps the body over nothing or over an entry that `If-Match` names; 409 with the current entry's bytes when another was first."
@@ -207,15 +245,32 @@ export class Entry extends HttpApiGroup.make("registry")
   ) {}
 
 /** @since 0.1.0 @category groups */
-export class Tokens extends HttpApiGroup.make("tokens").add(
-  HttpApiEndpoint.post("delegate", "/tokens")
-    .addSuccess(Delegated)
-    .addError(union([...writeFailures, TooLarge]))
-    .annotate(
-      OpenApi.Description,
-      'A token for another device, asked with one that may let in others, as JSON: {"name", "lifetimeMillis", "maxTotalBytes", "mayDelegate"}, all but the name optional. It never may more than the one that asks, what it writes counts for both, and it ends with it.'
-    )
-) {}
+export class Tokens extends HttpApiGroup.make("tokens")
+  .add(
+    HttpApiEndpoint.post("delegate", "/tokens")
+      .addSuccess(Delegated)
+      .addError(union([...writeFailures, TooLarge]))
+      .annotate(
+        OpenApi.Description,
+        'A token for another device, asked with one that may let in others, as JSON: {"name", "lifetimeMillis", "maxTotalBytes", "mayDelegate", "device"}, all but the name optional. It never may more than the one that asks, what it writes counts for both, and it ends with it.'
+      )
+  )
+  .add(
+    HttpApiEndpoint.get("listTokens", "/tokens")
+      .addSuccess(LetIn)
+      .addError(union(writeFailures))
+      .annotate(OpenApi.Description, "The tokens that stand below the one that asks.")
+  )
+  .add(
+    HttpApiEndpoint.del("withdraw", "/tokens/:id")
+      .setPath(TokenPath)
+      .addSuccess(Withdrawn)
+      .addError(union([...writeFailures, NotHere]))
+      .annotate(
+        OpenApi.Description,
+        "Ends a token that stands below the one that asks, with all that came from it, at once and at every relay over the same store."
+      )
+  ) {}
 
 /** @since 0.1.0 @category apis */
 export class RelayApi extends HttpApi.make("cairn-relay")

@@ -41,7 +41,9 @@ export class Seen extends Schema.Class<Seen>("IdentitySeen")({
 export class Copied extends Schema.Class<Copied>("IdentityCopied")({
   place: Schema.String,
   /** The hashes that its entries name, in hex, and the pointer's: equal to the newest ones when nothing is to be done. */
-  entries: Schema.Array(Schema.String)
+  entries: Schema.Array(Schema.String),
+  /** It keeps no entries at all, so it holds none of them, and is not asked again before there are others. */
+  cannot: Schema.optional(Schema.Boolean)
 }) {}
 
 /** What this device last told the identity of a store. @since 0.1.0 @category models */
@@ -66,6 +68,17 @@ export class Retired extends Schema.Class<Retired>("IdentityRetired")({
   places: Schema.Array(Schema.String)
 }) {}
 
+/** A vault that a removal is not done with. @since 0.1.0 @category models */
+export class RemovedFrom extends Schema.Class<RemovedFrom>("IdentityRemovedFrom")({
+  /** Its id in hex, and what it was called. */
+  id: Schema.String,
+  name: Schema.String,
+  /** It has the keys that the device knows. */
+  lacksKeys: Schema.Boolean,
+  /** What the device published of it last was not taken in. */
+  lacksContent: Schema.Boolean
+}) {}
+
 /** A device that was taken out of the list, and that has the warm key all the same until there is another. @since 0.1.0 @category models */
 export class Removed extends Schema.Class<Removed>("IdentityRemoved")({
   label: Schema.String,
@@ -74,7 +87,20 @@ export class Removed extends Schema.Class<Removed>("IdentityRemoved")({
   /** The warm key that it has, in hex. */
   warm: Schema.String,
   /** When, in milliseconds since 1970. */
-  at: Schema.Number
+  at: Schema.Number,
+  /** What is left to be done of it; absent in a record of before that was kept. */
+  vaults: Schema.optional(Schema.Array(RemovedFrom))
+}) {}
+
+/** Taking away the tokens of a device that was removed, place by place. @since 0.1.0 @category models */
+export class Withdrawal extends Schema.Class<Withdrawal>("IdentityWithdrawal")({
+  /** The key that it publishes under, in hex. */
+  device: Schema.String,
+  label: Schema.String,
+  /** Places where all was done that this device can do. */
+  done: Schema.Array(Schema.String),
+  /** Places that did not answer. */
+  waiting: Schema.Array(Schema.String)
 }) {}
 
 /** A recovery that was tried out. @since 0.1.0 @category models */
@@ -108,6 +134,9 @@ export interface Service {
   /** Devices that this one has taken out of the list. */
   readonly removed: Effect.Effect<ReadonlyArray<Removed>, IdentityStateError>
   readonly saveRemoved: (removed: Removed) => Effect.Effect<void, IdentityStateError>
+  /** How far the tokens of removed devices were taken away; none for a device of which that was not begun. */
+  readonly withdrawals: Effect.Effect<ReadonlyArray<Withdrawal>, IdentityStateError>
+  readonly saveWithdrawal: (withdrawal: Withdrawal) => Effect.Effect<void, IdentityStateError>
   /** The last rehearsal. */
   readonly rehearsal: Effect.Effect<Rehearsal | undefined, IdentityStateError>
   readonly saveRehearsal: (rehearsal: Rehearsal) => Effect.Effect<void, IdentityStateError>

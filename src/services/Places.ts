@@ -30,6 +30,33 @@ export class DelegationError extends Schema.TaggedError<DelegationError>()("Dele
   }
 }
 
+/**
+ * The tokens of another device cannot be taken away at a place.
+ *
+ * - `Refused`: the place does not let this device do so.
+ * - `Unavailable`: it could not be reached; trying again may help.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class WithdrawalError extends Schema.TaggedError<WithdrawalError>()("WithdrawalError", {
+  reason: Schema.Literal("Refused", "Unavailable"),
+  place: Schema.String,
+  detail: Schema.String
+}) {
+  override get message() {
+    return `store ${this.place}: ${this.detail}`
+  }
+}
+
+/** Tokens that were taken away at a place. @since 0.1.0 @category models */
+export interface Withdrawn {
+  /** Names of the device's own; none where this device's token let in none of that device. */
+  readonly tokens: ReadonlyArray<string>
+  /** Names of those that ended with them, as that device had let them in. */
+  readonly others: ReadonlyArray<string>
+}
+
 /** What another device's token may do. @since 0.1.0 @category models */
 export interface Delegation {
   /** The device's name at the place. */
@@ -40,6 +67,8 @@ export interface Delegation {
   readonly maxTotalBytes?: number
   /** Whether it may let in others in its turn; not when absent. */
   readonly mayDelegate?: boolean
+  /** The key that the device publishes under, in hex, for `Place.withdraw`. */
+  readonly device?: string
 }
 
 /** A store and its registry. @since 0.1.0 @category models */
@@ -52,6 +81,8 @@ export interface Place {
   readonly portable: Effect.Effect<Redacted.Redacted<string> | undefined, Stores.UnknownStore>
   /** Asks the place for a write token of another device, where it has such. */
   readonly delegate?: (delegation: Delegation) => Effect.Effect<Redacted.Redacted<string>, DelegationError>
+  /** Takes away every token that this device, or one that it let in, asked for the device of that key (hex). */
+  readonly withdraw?: (device: string) => Effect.Effect<Withdrawn, WithdrawalError>
 }
 
 /** @since 0.1.0 @category models */
@@ -61,6 +92,8 @@ export interface Service {
    * device's own store.
    */
   readonly names: readonly [string, ...ReadonlyArray<string>]
+  /** Those of them that give each device a token of its own, and can take it away. */
+  readonly withTokens: ReadonlyArray<string>
   /** The place of that name: the same value every time, open as long as this service. */
   readonly open: (name: string) => Effect.Effect<Place, Stores.UnknownStore>
 }

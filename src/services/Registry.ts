@@ -76,6 +76,11 @@ export interface Service {
     over: ReadonlyArray<RegistryEntry>
   ) => Effect.Effect<SetOutcome, RegistryError>
   /**
+   * Fails with `Unsupported` where every `set` would, before there is anything to keep; absent where that cannot be found out
+   * or is never so.
+   */
+  readonly supported?: Effect.Effect<void, RegistryError>
+  /**
    * The newest entry of `key`, if there is one, and then newer ones in rising order of revision; the newest always
    * arrives, overtaken ones may be skipped. A failure ends it.
    */

@@ -38,17 +38,24 @@ export class Token extends Schema.Class<Token>("RelayToken")({
   /** Whether it may let in others. */
   mayDelegate: Schema.optional(Schema.Boolean),
   /** When it ends, milliseconds since 1970. */
-  expiresAt: Schema.optional(Schema.Number)
+  expiresAt: Schema.optional(Schema.Number),
+  /** The key that the device publishes under, in hex, so that it is found again when the device is removed. */
+  device: Schema.optional(Schema.String.pipe(Schema.pattern(/^[0-9a-f]{64}$/)))
 }) {}
 
 /** @since 0.1.0 @category models */
 export interface Service {
-  /** Every token, by name; what another process changed may be seen a moment later. */
+  /** Every token, by name, as it is now, whichever process changed something. One whose record is damaged is left out. */
   readonly list: Effect.Effect<ReadonlyArray<Token>, RelayTokensError>
+  /** The names of tokens whose record is damaged: neither they count nor what they let in, all others do. */
+  readonly damaged: Effect.Effect<ReadonlyArray<string>, RelayTokensError>
   /** Keeps a token: `false` when its name is taken. */
   readonly create: (token: Token) => Effect.Effect<boolean, RelayTokensError>
-  /** Takes the leave away from now on, also from those that were let in by it, and forgets what they wrote. */
-  readonly remove: (name: string) => Effect.Effect<void, RelayTokensError>
+  /**
+   * Takes the leave away from now on, also from those that were let in by it, and forgets what they wrote: the names of all
+   * that went, the first one's first. With `hash` only from the very token that has it.
+   */
+  readonly remove: (name: string, hash?: string) => Effect.Effect<ReadonlyArray<string>, RelayTokensError>
   /** Bytes that the token has written in all. */
   readonly used: (name: string) => Effect.Effect<number, RelayTokensError>
   /** Counts bytes as written. */

@@ -10,6 +10,8 @@ import * as EnvelopeAge from "../../src/layers/EnvelopeAge.ts"
 import * as DeviceKeyset from "../../src/schema/DeviceKeyset.ts"
 import * as TransparentNode from "../../src/schema/TransparentNode.ts"
 import * as Relay from "../support/relayProcess.ts"
+import { Double, keys } from "../support/s3Double.ts"
+import * as S3Server from "../support/s3Server.ts"
 import * as Wire from "../support/wire.ts"
 import * as Cairn from "./cairn.ts"
 
@@ -126,6 +128,39 @@ describe("a vault in a relay", () => {
     expect(wire.recorded().includes("PUT /blobs/")).toBe(true)
     for (const bytes of seen) for (const secret of secrets) expect(bytes.includes(secret), `${secret}`).toBe(false)
   })
+
+  it("does not start over a bucket without conditional writes, unless it is told to keep blobs alone", () =>
+    Effect.gen(function* () {
+      const double = new Double()
+      double.conditions = "ignored"
+      const endpoint = yield* S3Server.serve(double)
+      const home = join(Cairn.folder(), "home")
+      const env = { KEY: keys.accessKey, SECRET: keys.secretKey }
+      Cairn.write(
+        join(home, "config/config.toml"),
+        `[store.bucket]\ntype = "s3"\nendpoint = "${endpoint}"\nbucket_name = "${keys.bucket}"\naccess_key = { env = "KEY" }\nsecret_key = { env = "SECRET" }\n`
+      )
+      const run = (words: ReadonlyArray<string>) =>
+        Effect.promise(() => Cairn.run(home, ["serve", "--port", "0", "--store", "bucket", ...words], { env }))
+      const refused = yield* run([])
+      expect(refused.code, refused.stderr).toBe(1)
+      expect(refused.stderr.trim().split("\n")).toHaveLength(1)
+      expect(refused.stderr).toMatch(/\[store\.bucket\].*ignores If-None-Match.*--blobs-only/)
+      // its tokens are kept where they can be
+      const made = yield* run(["token", "add", "laptop"])
+      expect(made.code, made.stderr).toBe(0)
+      const relay = yield* Effect.promise(() => Relay.start(home, 0, ["--store", "bucket", "--blobs-only"], env))
+      const write = (path: string, body: string) =>
+        Effect.promise(async () => {
+          const headers = { authorization: `Bearer ${made.stdout.trim()}` }
+          return (await fetch(`${relay.url}/${path}`, { method: "PUT", headers, body })).status
+        })
+      // the hash of nothing at all
+      expect(yield* write("blobs/af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262", "")).toBe(201)
+      const info = yield* Effect.promise(async () => (await fetch(`${relay.url}/info`)).json())
+      expect(info).toMatchObject({ registry: false })
+      yield* Effect.promise(() => relay.stop("SIGTERM"))
+    }).pipe(Effect.scoped, Effect.runPromise))
 
   Cairn.itLong(
     "is told to be tried by `store test`, and its way out where it is gone or the token is wrong",

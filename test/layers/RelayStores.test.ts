@@ -9,6 +9,7 @@ import * as BlobStoreRelay from "../../src/layers/BlobStoreRelay.ts"
 import * as CryptoAuto from "../../src/layers/CryptoAuto.ts"
 import * as ObjectStoreS3 from "../../src/layers/ObjectStoreS3.ts"
 import * as RegistryMemory from "../../src/layers/RegistryMemory.ts"
+import * as RegistryNone from "../../src/layers/RegistryNone.ts"
 import * as RegistryObjectStore from "../../src/layers/RegistryObjectStore.ts"
 import * as RegistryRelay from "../../src/layers/RegistryRelay.ts"
 import type * as RelayClient from "../../src/layers/RelayClient.ts"
@@ -92,6 +93,44 @@ describe("relays over one bucket", () => {
       assert.strictEqual(yield* a.tokens.used("shared"), 1000)
       for (const store of [left, right])
         assert.strictEqual((yield* Effect.flip(store.put(...blob(11)))).reason, "Denied")
+    }).pipe(Effect.scoped, Effect.provide(CryptoAuto.layer()))
+  )
+})
+
+describe("a relay over a bucket that does not heed conditions", () => {
+  for (const conditions of ["ignored", "create-only", "unsupported"] as const)
+    it.live(`(${conditions}) takes blobs, and says once and for all that it keeps no entries`, () =>
+      Effect.gen(function* () {
+        const { primitives } = yield* Crypto.Crypto
+        const double = new Double()
+        double.conditions = conditions
+        const objects = yield* ObjectStoreS3.make(options(double))
+        const relay = yield* Relay.start(yield* RegistryObjectStore.make(objects), {
+          blobs: BlobStoreObjects.fromObjects(objects, primitives)
+        })
+        const [blobs, registry] = yield* clients(relay.client)
+        const bytes = Bytes.fromUtf8("hello")
+        yield* blobs.put(primitives.blake3(bytes), bytes)
+        const began = Date.now()
+        const error = yield* Effect.flip(registry.set(entryOf(1n, "a"), []))
+        assert.strictEqual(error.reason, "Unsupported")
+        assert.include(error.message, "another place for the registry")
+        // a relay that is away is asked again for half a minute
+        assert.isBelow(Date.now() - began, 10_000)
+        assert.deepStrictEqual(yield* registry.entries(key), [])
+      }).pipe(Effect.scoped, Effect.provide(CryptoAuto.layer()))
+    )
+
+  it.live("keeps blobs alone where it was told so, and its clients learn that before they bring anything", () =>
+    Effect.gen(function* () {
+      const none = RegistryNone.make({ name: "none", detail: "blobs alone" })
+      const relay = yield* Relay.start(none, { blobsOnly: true })
+      const [, registry] = yield* clients(relay.client)
+      assert.strictEqual((yield* Effect.flip(registry.supported ?? Effect.void)).reason, "Unsupported")
+      assert.strictEqual((yield* Effect.flip(registry.set(entryOf(1n, "a"), []))).reason, "Unsupported")
+      assert.deepStrictEqual(yield* registry.entries(key), [])
+      const [, other] = yield* clients((yield* Relay.start(yield* RegistryMemory.make())).client)
+      yield* other.supported ?? Effect.die("it is known")
     }).pipe(Effect.scoped, Effect.provide(CryptoAuto.layer()))
   )
 })

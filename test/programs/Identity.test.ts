@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import * as Stream from "effect/Stream"
 import * as Identity from "../../src/programs/Identity.ts"
 import * as IdentityChanges from "../../src/programs/IdentityChanges.ts"
 import * as IdentityCopies from "../../src/programs/IdentityCopies.ts"
@@ -12,6 +13,7 @@ import * as IdentityBundle from "../../src/schema/IdentityBundle.ts"
 import * as RegistryEntry from "../../src/schema/RegistryEntry.ts"
 import * as StreamKey from "../../src/schema/StreamKey.ts"
 import * as VaultId from "../../src/schema/VaultId.ts"
+import * as Registry from "../../src/services/Registry.ts"
 import { right } from "../support/either.ts"
 import { crypto, device, place, type TestDevice, type TestPlace } from "../support/identity.ts"
 import { patiently } from "../support/programs.ts"
@@ -20,7 +22,7 @@ const { primitives } = crypto
 
 /** A person with a phrase, places, and devices that are all listed. */
 const person = Effect.fnUntraced(function* (count = 2, names: ReadonlyArray<string> = ["first", "second"]) {
-  const places = yield* Effect.forEach(names, place)
+  const places = yield* Effect.forEach(names, (name) => place(name))
   const all: readonly [TestPlace, ...ReadonlyArray<TestPlace>] = [places[0]!, ...places.slice(1)]
   const first = yield* device(all)
   const { phrase } = yield* first.on(Recovery.draw())
@@ -266,6 +268,46 @@ describe("its copies", () => {
       const other = yield* device(all)
       yield* first.on(Identity.update(IdentityChanges.addDevice("other", IdentityChanges.keysOf(other.keys))))
       assert.deepStrictEqual(yield* first.on(IdentityCopies.spread()), [])
+    })
+  )
+
+  it.effect("are not owed to a place that can keep no entries, and nothing is brought to it", () =>
+    Effect.gen(function* () {
+      const bucket = yield* place("bucket")
+      const isUnsupported = { now: true, asked: 0 }
+      const { registry } = bucket.place
+      const set: typeof registry.set = (entry, over) =>
+        Effect.suspend(() => {
+          isUnsupported.asked += 1
+          return isUnsupported.now
+            ? new Registry.RegistryError({
+                reason: "Unsupported",
+                registry: "bucket",
+                key: "any",
+                detail: "ignores it"
+              })
+            : registry.set(entry, over)
+        })
+      const all = [
+        yield* place("first"),
+        { ...bucket, place: { ...bucket.place, registry: { ...registry, set } } }
+      ] as const
+      const one = yield* device(all)
+      const { phrase } = yield* one.on(Recovery.draw())
+      yield* one.keyring.createIdentity(yield* one.on(Recovery.found(phrase)))
+      yield* one.on(Identity.update(IdentityChanges.addDevice("laptop", IdentityChanges.keysOf(one.keys))))
+      assert.deepStrictEqual(yield* one.on(IdentityCopies.spread()), [])
+      assert.deepStrictEqual(yield* one.on(IdentityCopies.behind()), [])
+      assert.strictEqual(bucket.entries.size, 0)
+      assert.strictEqual(yield* Stream.runCount(bucket.objects.list("")), 0)
+      const before = isUnsupported.asked
+      yield* one.on(IdentityCopies.spread())
+      assert.strictEqual(isUnsupported.asked, before)
+      // whoever mends the bucket finds it in use after the next change
+      isUnsupported.now = false
+      yield* one.on(Identity.update(IdentityChanges.addVault("docs", vault(7))))
+      assert.deepStrictEqual(yield* one.on(IdentityCopies.spread()), [])
+      assert.isAbove(bucket.entries.size, 0)
     })
   )
 

@@ -105,6 +105,27 @@ describe("changing the phrase", () => {
     })
   )
 
+  it.effect("leaves nothing to find under words that were overtaken at the last moment", () =>
+    Effect.gen(function* () {
+      const { all, desktop, laptop, phrase } = yield* person()
+      const [first, second] = [yield* begin(laptop), yield* begin(desktop)]
+      let sets = 0
+      // when all is there that the desktop's words lead to, the laptop's change comes first
+      all[0].faults.beforeSet = Effect.suspend(() => {
+        sets += 1
+        return sets === 4 ? Effect.orDie(laptop.on(NewPhrase.proceed())) : Effect.void
+      })
+      const error = yield* Effect.flip(patiently(desktop.on(NewPhrase.proceed())))
+      all[0].faults.beforeSet = Effect.void
+      assert.strictEqual(error._tag, "PhraseOvertaken")
+      assert.isUndefined(yield* desktop.world.keyring.nextIdentity)
+      yield* patiently(laptop.on(IdentityUpkeep.run("laptop")))
+      assert.strictEqual(yield* lead(laptop, first, all[0]), "docs")
+      assert.strictEqual(yield* lead(laptop, second, all[0]), "Replaced")
+      assert.strictEqual(yield* lead(laptop, phrase, all[0]), "Replaced")
+    })
+  )
+
   it.effect("keeps what another device put in under the old key meanwhile", () =>
     Effect.gen(function* () {
       const { all, desktop, laptop } = yield* person()

@@ -166,8 +166,7 @@ watch = "yes"
       '8:1 store.disk.base_pth: there is no such field; did you mean "base_path"?',
       '15:1 vault.docs.watch: expected true or false, not "yes"',
       '12:3 vault.docs.recipients[1]: no [key."lapotp"]; did you mean "laptop"?',
-      '14:16 vault.docs.blob_stores[0]: no [store."disc"]; did you mean "disk"?',
-      expect.stringMatching(/^undefined:undefined warning registry: there is no \[registry\.default\]/)
+      '14:16 vault.docs.blob_stores[0]: no [store."disc"]; did you mean "disk"?'
     ])
   })
 })
@@ -277,8 +276,19 @@ then = ["y"]
 
 describe("rules between tables", () => {
   const store = (name: string, more = "") => `[store.${name}]\ntype = "memory"\n${more}\n`
-  const errors = (text: string) =>
-    told(`${text}\n[registry.default]\ntype = "memory"\n`).map((line) => line.replace(/^\S+ /, ""))
+  const errors = (text: string) => told(text).map((line) => line.replace(/^\S+ /, ""))
+
+  it("a registry that no head is published in is told, and that without any each store has its copies is not", () => {
+    const vault = '[store.s]\ntype = "local"\nbase_path = "/s"\n[vault.docs]\nblob_stores = ["s"]\n'
+    expect(errors(vault)).toEqual([])
+    expect(errors(`${vault}[registry.other]\ntype = "lmdb"\n`)).toEqual([
+      expect.stringMatching(/^warning registry\.other: no head is published here: .*\[registry\.default\]/)
+    ])
+    expect(errors(`${vault}[registry.default]\ntype = "lmdb"\n`)).toEqual([])
+    expect(errors(`${vault}[registry.default]\ntype = "memory"\n`)).toEqual([
+      expect.stringMatching(/^warning registry\.default\.type: .*forgotten/)
+    ])
+  })
 
   it("no two vaults have one root", () => {
     expect(errors('[vault.aa]\nroot_path = "/r"\n[vault.bb]\nroot_path = "/r"\n[vault.cc]\nroot_path = "/r2"')).toEqual(

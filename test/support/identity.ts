@@ -17,13 +17,14 @@ import * as Keyring from "../../src/services/Keyring.ts"
 import * as Places from "../../src/services/Places.ts"
 import * as Registry from "../../src/services/Registry.ts"
 import { UnknownStore } from "../../src/services/Stores.ts"
+import type { Decorate } from "./programs.ts"
 
 export const crypto = await Effect.runPromise(CryptoAuto.make())
 const envelope = EnvelopeAge.make()
 
 /** A place in memory with hands on it. */
-export const place = Effect.fnUntraced(function* (name: string) {
-  const objects = yield* ObjectStoreMemory.make()
+export const place = Effect.fnUntraced(function* (name: string, decorate: Decorate = (store) => store) {
+  const objects = decorate(yield* ObjectStoreMemory.make())
   const entries = new Map<string, Uint8Array>()
   const registry = yield* Effect.provideService(
     RegistryMemory.make({ name, bytes: entries }),
@@ -63,6 +64,7 @@ export type TestPlace = Effect.Effect.Success<ReturnType<typeof place>>
 /** What a device asks for, with those places in that order. */
 export const placesOf = (all: readonly [TestPlace, ...ReadonlyArray<TestPlace>]): Places.Service => ({
   names: [all[0].place.name, ...all.slice(1).map((one) => one.place.name)],
+  withTokens: all.flatMap(({ place }) => (place.withdraw === undefined ? [] : [place.name])),
   open: (name) => {
     const found = all.find((one) => one.place.name === name)
     return found === undefined
