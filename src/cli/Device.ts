@@ -15,16 +15,13 @@ import * as Argv from "./Argv.ts"
 import * as Console from "./Console.ts"
 import { exitCode } from "./ExitCode.ts"
 import * as Live from "./Live.ts"
+import * as RemovalVoice from "./RemovalVoice.ts"
 import * as Verb from "./Verb.ts"
 import * as Words from "./Words.ts"
 
 const config = { words: Args.repeated(Verb.operand("list|remove NAME")), dryRun: Verb.dryRun }
 
 const usage = (problem: string) => new Argv.Usage({ problem })
-
-/** What is still to be done of a removal, which takes the words. */
-const stillToDo = (label: string) =>
-  `${label} was removed, but it has the identity's own key still: with that it could put itself back; \`cairn init --new-phrase\` makes another, and a new phrase with it`
 
 const list = Effect.fnUntraced(function* (voice: Console.Voice) {
   yield* Joining.identityKeys
@@ -39,18 +36,29 @@ const list = Effect.fnUntraced(function* (voice: Console.Voice) {
       `${label}  ${Bytes.toHex(signing).slice(0, 10)}${isThis ? "  (this device)" : ""}`
     )
   }
-  for (const { device, label } of yield* Devices.incomplete()) {
+  for (const removal of yield* Devices.incomplete()) {
+    const { device, label, vaults } = removal
     yield* Console.emit(
       voice,
-      { type: "listed-device", name: label, device, state: "incomplete" },
+      {
+        type: "listed-device",
+        name: label,
+        device,
+        state: "incomplete",
+        ...(vaults.length === 0 ? {} : { vaults: vaults.map(({ name }) => name) })
+      },
       `${label}  ${device.slice(0, 10)}  (removed, incomplete)`
     )
-    yield* Console.complain(stillToDo(label))
+    for (const text of RemovalVoice.stillToDo(removal)) yield* Console.complain(text)
   }
 })
 
 const remove = Effect.fnUntraced(function* (name: string, dryRun: boolean, common: Verb.Common) {
   yield* Joining.identityKeys
+  for (const vault of yield* Devices.vaultsElsewhere())
+    yield* Console.complain(
+      `vault ${vault}: is not on this device, so the removal leaves it out: it keeps its keys, and what ${name} published of it last is not taken in; \`cairn pull ${vault}:\` before takes it here`
+    )
   if (dryRun)
     return yield* Console.note(
       common,
@@ -70,14 +78,20 @@ const remove = Effect.fnUntraced(function* (name: string, dryRun: boolean, commo
   for (const problem of removed.problems) yield* Console.complain(problem)
   yield* Console.emit(
     common,
-    { type: "removed-device", name, vaults: removed.vaults },
+    {
+      type: "removed-device",
+      name,
+      vaults: removed.vaults,
+      ...(removed.elsewhere.length === 0 ? {} : { elsewhere: removed.elsewhere })
+    },
     `${name}: removed; ${removed.vaults.map((vault) => `${vault}:`).join(", ") || "no vault"} ${removed.vaults.length === 1 ? "has" : "have"} new keys`
   )
   yield* Console.note(
     common,
     "What it has read it has: content that was stored before stays as it is, and its copies of older snapshots open for it. Nothing that is published from now on does."
   )
-  yield* Console.complain(stillToDo(name))
+  for (const removal of yield* Devices.incomplete())
+    if (removal.label === name) for (const text of RemovalVoice.stillToDo(removal)) yield* Console.complain(text)
 })
 
 /** @since 0.1.0 @category verbs */

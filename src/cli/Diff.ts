@@ -11,7 +11,6 @@ import * as Difference from "../programs/Difference.ts"
 import * as LocalPath from "../schema/LocalPath.ts"
 import * as Argv from "./Argv.ts"
 import * as Console from "./Console.ts"
-import { exitCode } from "./ExitCode.ts"
 import * as Live from "./Live.ts"
 import * as RecoveryHint from "./RecoveryHint.ts"
 import * as Reference from "./Reference.ts"
@@ -20,7 +19,8 @@ import * as Verb from "./Verb.ts"
 const config = {
   before: Verb.operand("REF"),
   after: Args.optional(Verb.operand("REF")),
-  device: Verb.device
+  device: Verb.device,
+  peers: Verb.peers
 }
 
 const sign = { added: "+", deleted: "-", changed: "M", metadata: "m" } as const
@@ -29,21 +29,22 @@ const sign = { added: "+", deleted: "-", changed: "M", metadata: "m" } as const
 export const verb = Verb.make({
   name: "diff",
   description:
-    "What differs between two snapshots: diff VAULT@SNAP:[PATH] VAULT:[PATH] · diff VAULT: --device NAME (this device's and that one's)",
+    "What differs between two snapshots: diff VAULT@SNAP:[PATH] VAULT:[PATH] · diff VAULT: --device NAME (this device's and that one's) · diff VAULT: --peers (what a pull would change)",
   config,
-  handler: ({ after, before, device }, common) =>
+  handler: ({ after, before, device, peers }, common) =>
     Effect.gen(function* () {
       const of = Option.getOrUndefined(device)
-      if (Option.isNone(after) && of === undefined)
+      if (Option.isNone(after) && of === undefined && !peers)
         return yield* new Argv.Usage({
-          problem: `diff takes two snapshots, as in \`cairn diff docs@latest~1: docs:\`, or --device`
+          problem: "diff takes two snapshots, as in `cairn diff docs@latest~1: docs:`, or --device or --peers"
         })
       const one = yield* Reference.parse(before)
       const other = yield* Reference.parse(Option.getOrElse(after, () => before))
       if (one.vault !== other.vault || one.path !== other.path)
         return yield* new Argv.Usage({ problem: "diff takes two snapshots of one vault, and one path in both" })
+      if (peers) yield* Reference.refuseWithPeers(other, of)
       const from = yield* Reference.open(one)
-      const to = yield* Reference.open(other, of)
+      const to = yield* Reference.look(other, { device: of, peers })
       yield* Stream.runForEach(Difference.between(from.snapshot, to.snapshot, one.path), ({ change, kind, path }) =>
         Console.emit(
           common,
@@ -52,6 +53,6 @@ export const verb = Verb.make({
         )
       )
       yield* RecoveryHint.tell
-      return exitCode.done
+      return to.code
     }).pipe(Effect.scoped, Effect.provide(Live.layer))
 })

@@ -16,7 +16,6 @@ import * as IdentityChanges from "../programs/IdentityChanges.ts"
 import * as IdentityUpkeep from "../programs/IdentityUpkeep.ts"
 import * as Joining from "../programs/Joining.ts"
 import * as Pairing from "../programs/Pairing.ts"
-import * as Hash from "../schema/Hash.ts"
 import * as PairingCode from "../schema/PairingCode.ts"
 import * as Crypto from "../services/Crypto.ts"
 import * as Keyring from "../services/Keyring.ts"
@@ -27,6 +26,7 @@ import * as Console from "./Console.ts"
 import type * as Ending from "./Ending.ts"
 import { exitCode, ofError } from "./ExitCode.ts"
 import * as Live from "./Live.ts"
+import * as PullVoice from "./PullVoice.ts"
 import * as RecoverStores from "./RecoverStores.ts"
 import * as Verb from "./Verb.ts"
 
@@ -99,22 +99,10 @@ const takeVaults = Effect.fnUntraced(function* (identity: Identity.Identity, com
     if (result.carried.missing.length > 0) code = exitCode.damage
     yield* Console.emit(
       common,
-      {
-        type: "pull",
-        vault: taken.name,
-        outcome: result.outcome,
-        ...(result.head === undefined
-          ? {}
-          : { revision: Number(result.head.revision), snapshot: Hash.toHex(result.head.node) }),
-        merged: result.merged.map(Hash.toHex),
-        conflicts: result.conflicts.map(({ copy }) => copy),
-        blobs: result.carried.blobs,
-        bytes: result.carried.bytes,
-        missing: result.carried.missing.length,
-        baseless: result.baseless.length
-      },
+      PullVoice.record(taken.name, result),
       `${taken.name}: taken; \`cairn restore ${taken.name}: DIR\` brings it here`
     )
+    yield* PullVoice.complain(taken.name, result)
   }
   for (const problem of yield* IdentityUpkeep.run(hostname())) yield* Console.complain(problem)
   return first === undefined ? code : ofError(first)

@@ -9,13 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as ConflictName from "../fs5/ConflictName.ts"
-import * as MergedView from "../fs5/MergedView.ts"
-import type { ReadableLayer } from "../fs5/ReadableLayer.ts"
-import type * as Snapshot from "../fs5/Snapshot.ts"
-import * as Head from "../programs/Head.ts"
 import * as List from "../programs/List.ts"
-import type * as Peer from "../programs/Peer.ts"
-import * as Vault from "../programs/Vault.ts"
 import * as LocalPath from "../schema/LocalPath.ts"
 import type { NodeEntry } from "../schema/Node.ts"
 import * as VaultState from "../services/VaultState.ts"
@@ -23,7 +17,6 @@ import * as Argv from "./Argv.ts"
 import * as Console from "./Console.ts"
 import { exitCode } from "./ExitCode.ts"
 import * as Live from "./Live.ts"
-import * as Peers from "./Peers.ts"
 import * as RecoveryHint from "./RecoveryHint.ts"
 import * as Reference from "./Reference.ts"
 import * as Verb from "./Verb.ts"
@@ -35,7 +28,9 @@ const config = {
     Options.withDescription("all levels, not the first alone")
   ),
   peers: Options.boolean("peers").pipe(
-    Options.withDescription("with attached vaults; of a vault, together with what its other devices published")
+    Options.withDescription(
+      "with attached vaults; of a vault, what all its devices have together: what `cairn pull` would publish"
+    )
   ),
   device: Verb.device,
   conflicts: Options.boolean("conflicts").pipe(Options.withDescription("only conflict copies, on all levels")),
@@ -89,21 +84,6 @@ const tell = (voice: Console.Voice, long: boolean, listed: List.Listed) => {
   )
 }
 
-/** The snapshot over those of the other devices that publish the same vault. */
-const withPeers = Effect.fnUntraced(function* (name: string, snapshot: Snapshot.Snapshot) {
-  const state = yield* VaultState.VaultState
-  const layers: Array<ReadableLayer> = [snapshot]
-  const add = (loaded: Peer.Loaded) => {
-    if (loaded.head !== undefined) layers.push(Head.tree(loaded.vault, loaded.head))
-  }
-  const attached = yield* state.peer(name)
-  if (attached === undefined) for (const other of yield* Peers.others(yield* Vault.open(name))) add(yield* other.load)
-  else
-    for (const [other, peer] of yield* state.peers)
-      if (other !== name && peer.vaultId === attached.vaultId) add(yield* Peers.load(other, peer))
-  return MergedView.make(layers)
-})
-
 /** @since 0.1.0 @category verbs */
 export const verb = Verb.make({
   name: "list",
@@ -127,8 +107,7 @@ export const verb = Verb.make({
         return exitCode.done
       }
       const ref = yield* Reference.parse(reference.value)
-      const opened = yield* Reference.open(ref, Option.getOrUndefined(device))
-      const snapshot = peers ? yield* withPeers(ref.vault, opened.snapshot) : opened.snapshot
+      const { code, snapshot } = yield* Reference.look(ref, { device: Option.getOrUndefined(device), peers })
       const at = yield* List.at(ref.vault, snapshot, ref.path)
       if (at._tag === "File") {
         const name = ref.path.slice(ref.path.lastIndexOf("/") + 1)
@@ -141,6 +120,6 @@ export const verb = Verb.make({
         )
       }
       yield* RecoveryHint.tell
-      return exitCode.done
+      return code
     }).pipe(Effect.scoped, Effect.provide(Live.layer))
 })

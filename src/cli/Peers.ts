@@ -15,8 +15,9 @@ import * as PackIndexMemory from "../layers/PackIndexMemory.ts"
 import * as RegistryObjectStore from "../layers/RegistryObjectStore.ts"
 import * as Devices from "../programs/Devices.ts"
 import type * as Identity from "../programs/Identity.ts"
+import * as MergedHeads from "../programs/MergedHeads.ts"
 import * as Peer from "../programs/Peer.ts"
-import type * as Vault from "../programs/Vault.ts"
+import * as Vault from "../programs/Vault.ts"
 import * as PublicKey from "../schema/PublicKey.ts"
 import * as VaultId from "../schema/VaultId.ts"
 import * as Crypto from "../services/Crypto.ts"
@@ -97,6 +98,72 @@ export const others = Effect.fnUntraced(function* (vault: Vault.Vault) {
       found.set(peer.device, { name, device: peer.device, load: load(name, peer) })
   return [...found.values()] as ReadonlyArray<Other>
 })
+
+/** What can be read now of a vault's other devices. @since 0.1.0 @category models */
+export interface All {
+  readonly loaded: ReadonlyArray<Peer.Loaded>
+  /** Those that cannot, by what they are called here. */
+  readonly problems: ReadonlyArray<{ readonly name: string; readonly error: LoadError }>
+}
+
+const loadEach = Effect.fnUntraced(function* (all: ReadonlyArray<Pick<Other, "load" | "name">>) {
+  const loaded: Array<Peer.Loaded> = []
+  const problems: Array<All["problems"][number]> = []
+  for (const { load, name } of all) {
+    const peer = yield* Effect.either(load)
+    if (Either.isRight(peer)) loaded.push(peer.right)
+    else problems.push({ name, error: peer.left })
+  }
+  return { loaded, problems }
+})
+
+/**
+ * The heads of all other devices of the vault that can be read now, and this device's own where it is newer elsewhere.
+ *
+ * @since 0.1.0
+ * @category programs
+ */
+export const loadAll = Effect.fnUntraced(function* (vault: Vault.Vault) {
+  const { loaded, problems } = yield* loadEach(yield* others(vault))
+  const own = yield* Devices.elsewhere(vault)
+  const all: All = { loaded: own === undefined ? loaded : [own, ...loaded], problems }
+  return all
+})
+
+/** What is said of a device that cannot be read now. @since 0.1.0 @category conversions */
+export const leftOut = (vault: string, { error, name }: All["problems"][number]): string =>
+  `${vault}: device ${name} is left out: ${error.message}`
+
+/**
+ * A vault as all of its devices together have it: what `cairn pull` would publish; of an attached one together with those
+ * attached that are the same vault. Devices that cannot be read are left out and named.
+ *
+ * @since 0.1.0
+ * @category programs
+ */
+export const together = Effect.fnUntraced(function* (name: string) {
+  const state = yield* VaultState.VaultState
+  const attached = yield* state.peer(name)
+  const view = Effect.fnUntraced(function* (vault: Vault.Readable, { loaded, problems }: All) {
+    const { baseless, snapshot } = yield* MergedHeads.view(vault, loaded)
+    const lost = baseless.length === 0 ? [] : [baselessText(name)]
+    return { snapshot, leftOut: [...problems.map((problem) => leftOut(name, problem)), ...lost] }
+  })
+  if (attached === undefined) {
+    const vault = yield* Vault.open(name)
+    return yield* view(vault, yield* loadAll(vault))
+  }
+  const own = yield* load(name, attached)
+  const copies = (yield* state.peers).filter(([other, { vaultId }]) => other !== name && vaultId === attached.vaultId)
+  const all = yield* loadEach(copies.map(([other, peer]) => ({ name: other, load: load(other, peer) })))
+  // one that has published nothing does not know the keys
+  const first = own.head === undefined ? all.loaded.find(({ head }) => head !== undefined) : own
+  return yield* view((first ?? own).vault, all)
+})
+
+/** What is said where heads were merged without their base. @since 0.1.0 @category conversions */
+export const baselessText = (vault: string): string =>
+  `${vault}: what two devices come from cannot be read, so nothing was deleted and what differs stands side by side`
 
 /** The vault as the device of that name, or of a key that begins so, published it. @since 0.1.0 @category programs */
 export const ofDevice = Effect.fnUntraced(function* (vault: Vault.Vault, device: string) {

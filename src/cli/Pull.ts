@@ -5,16 +5,15 @@
  */
 import * as Args from "@effect/cli/Args"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Devices from "../programs/Devices.ts"
 import * as Head from "../programs/Head.ts"
 import * as Joining from "../programs/Joining.ts"
 import type * as Peer from "../programs/Peer.ts"
 import * as Pull from "../programs/Pull.ts"
-import * as Rekey from "../programs/Rekey.ts"
 import * as Vault from "../programs/Vault.ts"
 import * as Hash from "../schema/Hash.ts"
+import * as DeviceList from "../services/DeviceList.ts"
 import * as VaultState from "../services/VaultState.ts"
 import * as Argv from "./Argv.ts"
 import * as Console from "./Console.ts"
@@ -22,27 +21,12 @@ import * as Ending from "./Ending.ts"
 import { exitCode } from "./ExitCode.ts"
 import * as Live from "./Live.ts"
 import * as Peers from "./Peers.ts"
+import * as PullVoice from "./PullVoice.ts"
 import * as RecoveryHint from "./RecoveryHint.ts"
 import * as Reference from "./Reference.ts"
 import * as Verb from "./Verb.ts"
 
 const config = { reference: Args.optional(Verb.operand("VAULT:")), dryRun: Verb.dryRun }
-
-/** The heads of all other devices that can be read now, and the errors of those that cannot. */
-const loadAll = Effect.fnUntraced(function* (vault: Vault.Vault) {
-  const loaded: Array<Peer.Loaded> = []
-  const problems: Array<Ending.Tagged> = []
-  for (const other of yield* Peers.others(vault)) {
-    const peer = yield* Effect.either(other.load)
-    if (Either.isRight(peer)) loaded.push(peer.right)
-    else {
-      problems.push(peer.left)
-      yield* Console.complain(`${vault.name}: device ${other.name} is left out: ${peer.left.message}`)
-    }
-  }
-  const own = yield* Devices.elsewhere(vault)
-  return { loaded: own === undefined ? loaded : [own, ...loaded], problems }
-})
 
 /** Says which heads a pull would look at. */
 const preview = Effect.fnUntraced(function* (
@@ -54,61 +38,12 @@ const preview = Effect.fnUntraced(function* (
   const heads = loaded.flatMap(({ head }) => head ?? []).filter(({ hash }) => !Head.contains(own, Hash.toHex(hash)))
   yield* Console.emit(
     voice,
-    {
-      type: "pull",
-      vault: vault.name,
-      outcome: "dry-run",
-      merged: heads.map(({ hash }) => Hash.toHex(hash)),
-      conflicts: [],
-      blobs: 0,
-      bytes: 0,
-      missing: 0,
-      baseless: 0
-    },
+    PullVoice.dryRun(
+      vault.name,
+      heads.map(({ hash }) => hash)
+    ),
     `${vault.name}: ${heads.length === 0 ? "nothing to take in" : `would take in ${heads.map(({ hash }) => Hash.toShort(hash)).join(", ")}`}; nothing was written`
   )
-})
-
-const tell = Effect.fnUntraced(function* (vault: Vault.Vault, result: Pull.Result, voice: Console.Voice) {
-  const { baseless, carried, conflicts, head, merged, outcome, pending } = result
-  const name = head === undefined ? "" : `, snapshot ${Hash.toShort(head.node)}, revision ${head.revision}`
-  const text =
-    outcome === "unchanged"
-      ? `${vault.name}: nothing new${name}`
-      : `${vault.name}: took in ${Console.count(merged.length, "snapshot")}${name}, ${Console.size(carried.bytes)} brought here`
-  yield* Console.emit(
-    voice,
-    {
-      type: "pull",
-      vault: vault.name,
-      outcome,
-      ...(head === undefined ? {} : { revision: Number(head.revision), snapshot: Hash.toHex(head.node) }),
-      merged: merged.map(Hash.toHex),
-      conflicts: conflicts.map(({ copy }) => copy),
-      blobs: carried.blobs,
-      bytes: carried.bytes,
-      missing: carried.missing.length,
-      baseless: baseless.length
-    },
-    voice.quiet ? undefined : text
-  )
-  for (const { copy, path } of conflicts)
-    yield* Console.complain(`${vault.name}: ${path} was changed on both sides; the other version is ${copy}`)
-  if (baseless.length > 0)
-    yield* Console.complain(
-      `${vault.name}: what this device and another come from cannot be read, so nothing was deleted and what differs stands side by side`
-    )
-  if (carried.missing.length > 0)
-    yield* Console.complain(
-      `${vault.name}: ${Console.count(carried.missing.length, "blob")} of other devices are in no store that answers; back up on that device again, \`cairn verify ${vault.name}:\` names the files`
-    )
-  if (carried.unreadable.length > 0)
-    yield* Console.complain(
-      `${vault.name}: ${Console.count(carried.unreadable.length, "earlier snapshot")} of other devices cannot be opened here`
-    )
-  if (pending.length > 0)
-    yield* Console.note(voice, `${vault.name}: ${Console.count(pending.length, "copy", "copies")} to other stores wait`)
-  return carried.missing.length > 0 ? exitCode.skipped : exitCode.done
 })
 
 /** @since 0.1.0 @category verbs */
@@ -134,24 +69,21 @@ export const verb = Verb.make({
       const failures: Array<Ending.Tagged> = []
       for (const name of names) {
         const vault = yield* Vault.open(name)
-        const { loaded, problems } = yield* loadAll(vault)
+        const { loaded, problems } = yield* Peers.loadAll(vault)
+        for (const problem of problems) yield* Console.complain(Peers.leftOut(name, problem))
         reached += loaded.length
-        failures.push(...problems)
+        failures.push(...problems.map(({ error }) => error))
         if (problems.length > 0) code = exitCode.skipped
         if (dryRun) yield* preview(vault, loaded, common)
         else {
-          code = Math.max(code, yield* tell(vault, yield* Pull.pull(vault, loaded), common))
+          code = Math.max(code, yield* PullVoice.tell(name, yield* Pull.pull(vault, loaded), common))
           // another device has removed one, and given the vault new keys
-          const keys = Rekey.successor(
-            vault.context,
-            loaded.flatMap(({ head }) => head ?? [])
-          )
-          if (keys !== undefined) {
-            yield* Rekey.rekey(vault, keys)
+          if (yield* Devices.takeKeys(vault, loaded))
             yield* Console.note(common, `${name}: new keys of another device are used from now on`)
-          }
         }
       }
+      // what was published before another device was let in is sealed for that one now
+      if (!dryRun) for (const problem of yield* (yield* DeviceList.DeviceList).upkeep) yield* Console.complain(problem)
       yield* RecoveryHint.tell
       const [failure] = failures
       return failure !== undefined && reached === 0 ? new Ending.Told({ error: failure }) : code

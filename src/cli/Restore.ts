@@ -16,6 +16,7 @@ const config = {
   reference: Verb.operand("REF"),
   directory: Verb.operand("DIR"),
   device: Verb.device,
+  peers: Verb.peers,
   overwrite: Options.boolean("overwrite").pipe(Options.withDescription("replace files and links that differ")),
   owner: Options.boolean("owner").pipe(Options.withDescription("restore owner and group too")),
   setuid: Options.boolean("setuid").pipe(Options.withDescription("keep setuid and setgid bits")),
@@ -27,9 +28,11 @@ export const verb = Verb.make({
   name: "restore",
   description: "Bring a snapshot, a folder or a file of it back: restore VAULT[@SNAP]:[PATH] DIR",
   config,
-  handler: ({ device, directory, dryRun, overwrite, owner, reference, setuid }, common) =>
+  handler: ({ device, directory, dryRun, overwrite, owner, peers, reference, setuid }, common) =>
     Effect.gen(function* () {
-      const { path, snapshot, vault } = yield* Reference.parse(reference)
+      const parsed = yield* Reference.parse(reference)
+      const { path, snapshot, vault } = parsed
+      if (peers) yield* Reference.refuseWithPeers(parsed, Option.getOrUndefined(device))
       if (!VaultRef.isLocal(directory))
         return yield* new Argv.Usage({
           problem: `${directory} looks like a vault; a directory with a colon is written ./${directory}`
@@ -39,6 +42,7 @@ export const verb = Verb.make({
           _tag: "Restore",
           vault,
           ...(Option.isSome(device) ? { device: device.value } : {}),
+          ...(peers ? { peers } : {}),
           snapshot: snapshot._tag === "At" ? { ...snapshot, until: Reference.endOf(snapshot) } : snapshot,
           path,
           directory: TaskRun.place(directory),

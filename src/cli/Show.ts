@@ -8,7 +8,6 @@ import * as Stream from "effect/Stream"
 import * as List from "../programs/List.ts"
 import * as Argv from "./Argv.ts"
 import * as Console from "./Console.ts"
-import { exitCode } from "./ExitCode.ts"
 import * as Live from "./Live.ts"
 import * as RecoveryHint from "./RecoveryHint.ts"
 import * as Reference from "./Reference.ts"
@@ -18,18 +17,18 @@ import * as Verb from "./Verb.ts"
 export const verb = Verb.make({
   name: "show",
   description: "A file's bytes on standard output: show VAULT[@SNAP]:PATH",
-  config: { reference: Verb.operand("REF") },
-  handler: ({ reference }, common) =>
+  config: { reference: Verb.operand("REF"), peers: Verb.peers },
+  handler: ({ peers, reference }, common) =>
     Effect.gen(function* () {
       const ref = yield* Reference.parse(reference)
       if (ref.path === "")
         return yield* new Argv.Usage({ problem: `${reference} names no file; \`cairn list ${reference}\` shows them` })
       if (common.json)
         return yield* new Argv.Usage({ problem: "show prints the file's own bytes, which --json cannot hold" })
-      const { snapshot } = yield* Reference.open(ref)
+      const { code, snapshot } = yield* Reference.look(ref, { peers })
       const content = yield* List.show(ref.vault, snapshot, ref.path)
       yield* Stream.runForEach(content, Console.bytes)
       yield* RecoveryHint.tell
-      return exitCode.done
+      return code
     }).pipe(Effect.scoped, Effect.provide(Live.layer))
 })

@@ -6,9 +6,11 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
+import * as Devices from "../programs/Devices.ts"
 import * as Head from "../programs/Head.ts"
 import * as IdentityCopies from "../programs/IdentityCopies.ts"
 import * as IdentitySealing from "../programs/IdentitySealing.ts"
+import * as RelayWithdrawal from "../programs/RelayWithdrawal.ts"
 import * as Vault from "../programs/Vault.ts"
 import * as Bytes from "../schema/Bytes.ts"
 import * as Hash from "../schema/Hash.ts"
@@ -29,6 +31,7 @@ import * as Console from "./Console.ts"
 import { exitCode, ofError } from "./ExitCode.ts"
 import * as Live from "./Live.ts"
 import * as RecoveryHint from "./RecoveryHint.ts"
+import * as RemovalVoice from "./RemovalVoice.ts"
 import * as Verb from "./Verb.ts"
 
 const device = Effect.fnUntraced(function* (voice: Console.Voice) {
@@ -85,6 +88,15 @@ const identity = Effect.fnUntraced(function* (voice: Console.Voice) {
     left.push(`the end of the former phrase in every store${places.length === 0 ? "" : ` but ${places.join(", ")}`}`)
   const unsealed = yield* IdentitySealing.behind([keys.recovery.recipient])
   if (unsealed.length > 0) left.push(`earlier snapshots of ${unsealed.join(", ")} for the phrase`)
+  for (const { label, places } of yield* RelayWithdrawal.pending())
+    left.push(`the write token of ${label}, which was removed, in ${places.join(", ")}`)
+  for (const removal of yield* Devices.incomplete())
+    for (const detail of RemovalVoice.stillToDo(removal))
+      yield* Console.emit(
+        voice,
+        { type: "check", name: "devices", status: "warning", detail },
+        `still to be done   ${detail}`
+      )
   if (left.length === 0) return
   yield* Console.emit(
     voice,

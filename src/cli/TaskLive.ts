@@ -19,6 +19,7 @@ import type * as TaskSpec from "../schema/TaskSpec.ts"
 import type * as Ending from "./Ending.ts"
 import { exitCode, ofError } from "./ExitCode.ts"
 import * as Live from "./Live.ts"
+import * as Peers from "./Peers.ts"
 import * as Reference from "./Reference.ts"
 
 const staging = Layer.unwrapScoped(
@@ -33,7 +34,8 @@ const host = Layer.effect(
   TaskHost.TaskHost,
   Effect.zipWith(Effect.context<Identity.Requirements | Vault.Requirements>(), Live.ownFolders, (context, folders) => ({
     ...folders,
-    openVault: (name: string, device?: string) => Effect.provide(Reference.openVault(name, device), context)
+    openVault: (name: string, device?: string) => Effect.provide(Reference.openVault(name, device), context),
+    openTogether: (name: string) => Effect.provide(Peers.together(name), context)
   }))
 )
 

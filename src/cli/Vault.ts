@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
+import * as Devices from "../programs/Devices.ts"
 import * as Head from "../programs/Head.ts"
 import * as Identity from "../programs/Identity.ts"
 import * as IdentityChanges from "../programs/IdentityChanges.ts"
@@ -29,6 +30,7 @@ import { exitCode } from "./ExitCode.ts"
 import * as Live from "./Live.ts"
 import * as Peers from "./Peers.ts"
 import * as ProgressTerminal from "./ProgressTerminal.ts"
+import * as RemovalVoice from "./RemovalVoice.ts"
 import * as Verb from "./Verb.ts"
 
 const config = {
@@ -173,6 +175,17 @@ const showDevices = Effect.fnUntraced(function* (name: string, voice: Console.Vo
       ? tellDevice(voice, device, loaded.right.head)
       : tellDevice(voice, device, undefined, loaded.left.message)
   }
+  for (const { device, label, vaults } of yield* Devices.incomplete())
+    for (const one of vaults)
+      if (one.id === VaultId.toHex(vault.id)) {
+        const removed = { vault: name, name: label, device, isThis: false }
+        yield* tellDevice(
+          voice,
+          removed,
+          undefined,
+          `removed, incomplete: ${RemovalVoice.ofVault(label, { ...one, name })}`
+        )
+      }
 })
 
 const show = Effect.fnUntraced(function* (name: string, voice: Console.Voice) {

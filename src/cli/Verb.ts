@@ -52,6 +52,11 @@ export const device = Options.text("device").pipe(
   Options.optional
 )
 
+/** For verbs that read what all devices have together. @since 0.1.0 @category options */
+export const peers = Options.boolean("peers").pipe(
+  Options.withDescription("what all devices of the vault have together now: what `cairn pull` would publish")
+)
+
 /** An operand. @since 0.1.0 @category options */
 export const operand = (name: string) => Args.text({ name })
 

@@ -9,18 +9,21 @@ import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import * as Bytes from "../schema/Bytes.ts"
 import * as PublicKey from "../schema/PublicKey.ts"
+import * as VaultId from "../schema/VaultId.ts"
 import type * as BlobStore from "../services/BlobStore.ts"
 import * as IdentityState from "../services/IdentityState.ts"
 import * as Keyring from "../services/Keyring.ts"
 import * as Places from "../services/Places.ts"
 import type * as Registry from "../services/Registry.ts"
 import * as VaultState from "../services/VaultState.ts"
+import * as Head from "./Head.ts"
 import * as Identity from "./Identity.ts"
 import * as IdentityChanges from "./IdentityChanges.ts"
 import * as IdentityCopies from "./IdentityCopies.ts"
 import * as Peer from "./Peer.ts"
 import * as Pull from "./Pull.ts"
 import * as Rekey from "./Rekey.ts"
+import * as RelayWithdrawal from "./RelayWithdrawal.ts"
 import * as Vault from "./Vault.ts"
 
 /** Another device that may publish a vault. @since 0.1.0 @category models */
@@ -73,6 +76,7 @@ export const load = Effect.fn("Devices.load")(function* (vault: Vault.Vault, dev
   const state = yield* VaultState.VaultState
   const { blobs, registries } = sources(vault, yield* reachable)
   const seen = `${vault.name}/devices/${PublicKey.toHex(device.publicKey)}`
+  const atLeast = yield* state.seen(seen)
   const loaded = yield* Peer.load({
     name: `${vault.name} of ${device.label}`,
     publicKey: device.publicKey,
@@ -80,8 +84,18 @@ export const load = Effect.fn("Devices.load")(function* (vault: Vault.Vault, dev
     registry: Peer.newestOf(registries),
     blobs,
     identities: vault.identities,
-    atLeast: yield* state.seen(seen)
-  })
+    atLeast
+  }).pipe(
+    // mending or trusting is nothing that helps here: a place that has the newer one is away, or it is published anew
+    Effect.mapError((error) =>
+      error._tag === "HeadError" && error.reason === "RolledBack"
+        ? new Head.HeadError({
+            ...error,
+            detail: `this device has seen revision ${atLeast} of it, which none of the stores that answer has; connect the one that does, or wait until ${device.label} publishes again`
+          })
+        : error
+    )
+  )
   if (loaded.head !== undefined) yield* state.saveSeen(seen, loaded.head.entry.revision)
   return loaded
 })
@@ -106,7 +120,8 @@ export const elsewhere = Effect.fn("Devices.elsewhere")(function* (vault: Vault.
   const publicKey = PublicKey.fromBytes(vault.device.publicKey)
   if (isKnown || Either.isLeft(publicKey)) return undefined
   return yield* Peer.load({
-    name: vault.name,
+    // what the sources of the vault saw acknowledged here says nothing of what it was there before
+    name: `${vault.name} of this device elsewhere`,
     publicKey: publicKey.right,
     vaultId: vault.id,
     registry,
@@ -114,6 +129,25 @@ export const elsewhere = Effect.fn("Devices.elsewhere")(function* (vault: Vault.
     identities: vault.identities,
     atLeast: 0n
   })
+})
+
+/**
+ * Takes over the keys that another device has given the vault since, if the heads have such; whether they did.
+ *
+ * @since 0.1.0
+ * @category programs
+ */
+export const takeKeys = Effect.fn("Devices.takeKeys")(function* (
+  vault: Vault.Vault,
+  loaded: ReadonlyArray<Peer.Loaded>
+) {
+  const keys = Rekey.successor(
+    vault.context,
+    loaded.flatMap(({ head }) => head ?? [])
+  )
+  if (keys === undefined) return false
+  yield* Rekey.rekey(vault, keys)
+  return true
 })
 
 /** A device that no list names. @since 0.1.0 @category errors */
@@ -131,9 +165,47 @@ export interface RemovedDevice {
   readonly label: string
   /** The vaults that have new keys since. */
   readonly vaults: ReadonlyArray<string>
+  /** Vaults that this device does not have: their keys are the old ones. */
+  readonly elsewhere: ReadonlyArray<string>
   /** What could not be done; the removal may be run again. */
   readonly problems: ReadonlyArray<string>
 }
+
+/** A vault of the person. */
+interface Held {
+  readonly id: string
+  /** As this device calls it, where it has it. */
+  readonly name: string
+  readonly isHere: boolean
+}
+
+/** The vaults of the identity and of this device, and what is said of those that cannot be opened. */
+const held = Effect.fnUntraced(function* (identity: Identity.Identity) {
+  const state = yield* VaultState.VaultState
+  const problems: Array<string> = []
+  const all = new Map<string, Held>()
+  for (const [name, { vaultId }] of identity.vaults) {
+    const id = VaultId.toHex(vaultId)
+    all.set(id, { id, name, isHere: false })
+  }
+  for (const name of yield* state.vaults) {
+    const opened = yield* Effect.either(Vault.open(name))
+    if (Either.isLeft(opened)) {
+      problems.push(`vault ${name} has its old keys still: ${opened.left.message}`)
+      continue
+    }
+    const id = VaultId.toHex(opened.right.id)
+    all.set(id, { id, name, isHere: true })
+  }
+  return { all: [...all.values()], problems }
+})
+
+/** The vaults of the identity that this device does not have. @since 0.1.0 @category programs */
+export const vaultsElsewhere = Effect.fn("Devices.vaultsElsewhere")(function* () {
+  const identity = yield* Identity.read({ isOffline: true })
+  if (identity === undefined) return []
+  return (yield* held(identity)).all.flatMap(({ isHere, name }) => (isHere ? [] : [name]))
+})
 
 /** What was published of a vault is taken in while this device still looks for it; answers what stands in the way. */
 const takeIn = Effect.fnUntraced(function* (name: string, device: Device) {
@@ -145,22 +217,37 @@ const takeIn = Effect.fnUntraced(function* (name: string, device: Device) {
       return yield* Pull.pull(vault, [yield* load(vault, device)])
     })
   )
-  if (Either.isLeft(taken)) return [lost(taken.left.message)]
+  if (Either.isLeft(taken)) return { isTaken: false, problems: [lost(taken.left.message)] }
   const { missing } = taken.right.carried
-  return missing.length === 0 ? [] : [lost(`${missing.length} of its blobs are in no store that answers`)]
+  return {
+    isTaken: true,
+    problems: missing.length === 0 ? [] : [lost(`${missing.length} of its blobs are in no store that answers`)]
+  }
 })
+
+/** What is to be done for each vault: all of it, or what an earlier run has left. */
+const dueOf = (
+  all: ReadonlyArray<Held>,
+  earlier: IdentityState.Removed | undefined,
+  isListed: boolean
+): ReadonlyArray<IdentityState.RemovedFrom> =>
+  isListed || earlier?.vaults === undefined
+    ? all.map(({ id, name }) => new IdentityState.RemovedFrom({ id, name, lacksKeys: true, lacksContent: isListed }))
+    : earlier.vaults
 
 /**
  * Takes a device out of the signed list, so that nothing is sealed for it from now on, and gives every vault new keys. What
  * it published is taken in before, as `Pull.pull` does: nobody looks for it afterwards. What it has read it has; and it has
  * the key of the identity until the phrase is changed.
  *
+ * What could not be done for a vault, as for one that this device does not have, is remembered (`incomplete`) and is all
+ * that another run by the same name does.
+ *
  * @since 0.1.0
  * @category programs
  */
 export const remove = Effect.fn("Devices.remove")(function* (asked: string) {
   const keyring = yield* Keyring.Keyring
-  const state = yield* VaultState.VaultState
   const identityState = yield* IdentityState.IdentityState
   const own = yield* keyring.device
   const identity = yield* Identity.read()
@@ -175,35 +262,71 @@ export const remove = Effect.fn("Devices.remove")(function* (asked: string) {
         Bytes.equals(signing, own.publicKey) ? [] : [label]
       )
     })
-  const warm = Bytes.toHex(identity.warm)
-  const problems: Array<string> = []
-  const publicKey = keys === undefined ? undefined : Either.getOrUndefined(PublicKey.fromBytes(keys.signing))
-  if (publicKey !== undefined)
-    for (const name of yield* state.vaults) problems.push(...(yield* takeIn(name, { label: asked, publicKey })))
-  // remembered first: what comes after it may be interrupted, and is run again by this name
-  yield* identityState.saveRemoved(
-    new IdentityState.Removed({ label: asked, device: hex, warm, at: yield* Clock.currentTimeMillis })
+  const { all, problems } = yield* held(identity)
+  const here = new Map(all.flatMap(({ id, isHere, name }) => (isHere ? [[id, name] as const] : [])))
+  const due = new Map(dueOf(all, earlier, keys !== undefined).map((one) => [one.id, one] as const))
+  const at = yield* Clock.currentTimeMillis
+  const remember = Effect.suspend(() =>
+    identityState.saveRemoved(
+      new IdentityState.Removed({
+        label: asked,
+        device: hex,
+        warm: Bytes.toHex(identity.warm),
+        at: keys === undefined ? (earlier?.at ?? at) : at,
+        vaults: [...due.values()].filter(({ lacksContent, lacksKeys }) => lacksContent || lacksKeys)
+      })
+    )
   )
+  const publicKey = Either.getOrUndefined(PublicKey.fromHex(hex))
+  for (const one of due.values()) {
+    const name = here.get(one.id)
+    if (!one.lacksContent || name === undefined || publicKey === undefined) continue
+    const taken = yield* takeIn(name, { label: asked, publicKey })
+    problems.push(...taken.problems)
+    due.set(one.id, new IdentityState.RemovedFrom({ ...one, name, lacksContent: !taken.isTaken }))
+  }
+  // remembered first: what comes after it may be interrupted, and is run again by this name
+  yield* remember
   if (keys !== undefined) yield* Identity.update(IdentityChanges.removeDevice(keys.signing))
   const spread = yield* Effect.either(IdentityCopies.spread())
   // nothing is lost: the next run brings it there
   if (Either.isLeft(spread)) problems.push(spread.left.message)
   else problems.push(...spread.right.map(({ place, problem }) => `store ${place}: ${problem}`))
+  problems.push(...(yield* RelayWithdrawal.begin({ label: asked, device: hex }, identity)))
   const vaults: Array<string> = []
-  for (const name of yield* state.vaults) {
+  for (const one of due.values()) {
+    const name = here.get(one.id)
+    if (!one.lacksKeys || name === undefined) continue
     const done = yield* Effect.either(Effect.flatMap(Vault.open(name), Rekey.rekey))
-    if (Either.isRight(done)) vaults.push(name)
-    else problems.push(`vault ${name} has its old keys still: ${done.left.message}`)
+    if (Either.isRight(done)) {
+      vaults.push(name)
+      due.set(one.id, new IdentityState.RemovedFrom({ ...one, name, lacksKeys: false }))
+      yield* remember
+    } else problems.push(`vault ${name} has its old keys still: ${done.left.message}`)
   }
-  const removed: RemovedDevice = { label: asked, vaults, problems }
+  const elsewhere = [...due.values()].flatMap(({ id, name }) => (here.has(id) ? [] : [name]))
+  const removed: RemovedDevice = { label: asked, vaults, elsewhere, problems }
   return removed
 })
 
-/** Devices that were removed, and have the key of the identity still. @since 0.1.0 @category programs */
+/** A removal that is not complete. @since 0.1.0 @category models */
+export interface Incomplete {
+  readonly label: string
+  /** The key that it publishes under, in hex. */
+  readonly device: string
+  /** It has the key of the identity still. */
+  readonly hasIdentityKey: boolean
+  readonly vaults: ReadonlyArray<IdentityState.RemovedFrom>
+}
+
+/** Devices that were removed, and have the key of the identity still or know those of a vault. @since 0.1.0 @category programs */
 export const incomplete = Effect.fn("Devices.incomplete")(function* () {
   const keyring = yield* Keyring.Keyring
   const state = yield* IdentityState.IdentityState
   const keys = yield* keyring.identity
   const removed = yield* state.removed
-  return keys === undefined ? [] : removed.filter(({ warm }) => warm === Bytes.toHex(keys.warm))
+  return removed.flatMap(({ device, label, vaults = [], warm }): ReadonlyArray<Incomplete> => {
+    const hasIdentityKey = keys !== undefined && warm === Bytes.toHex(keys.warm)
+    return hasIdentityKey || vaults.length > 0 ? [{ label, device, hasIdentityKey, vaults }] : []
+  })
 })

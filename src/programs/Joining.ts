@@ -17,7 +17,9 @@ import type * as Message from "../schema/PairingMessage.ts"
 import * as PublicKey from "../schema/PublicKey.ts"
 import * as RegistryEntry from "../schema/RegistryEntry.ts"
 import type { VaultEntry } from "../schema/SpecialVault.ts"
+import * as VaultId from "../schema/VaultId.ts"
 import * as Crypto from "../services/Crypto.ts"
+import * as IdentityState from "../services/IdentityState.ts"
 import * as Keyring from "../services/Keyring.ts"
 import * as Places from "../services/Places.ts"
 import * as VaultState from "../services/VaultState.ts"
@@ -74,14 +76,14 @@ export const identityKeys = Effect.gen(function* () {
 })
 
 /** A token of its own for every place that gives such; without one the device goes by what the identity says of the store. */
-const tokensFor = Effect.fnUntraced(function* (label: string) {
+const tokensFor = Effect.fnUntraced(function* (label: string, device: string) {
   const places = yield* Places.Places
   const tokens = new Map<string, string>()
   const problems: Array<string> = []
   for (const name of places.names) {
     const place = yield* Effect.either(places.open(name))
     if (Either.isLeft(place) || place.right.delegate === undefined) continue
-    const token = yield* Effect.either(place.right.delegate({ name: label, mayDelegate: true }))
+    const token = yield* Effect.either(place.right.delegate({ name: label, mayDelegate: true, device }))
     if (Either.isRight(token)) tokens.set(name, Redacted.value(token.right))
     else problems.push(`${token.left.message}; the new device uses this one's`)
   }
@@ -110,7 +112,7 @@ export const admit = Effect.fn("Joining.admit")(function* (host: string, device:
     // nothing is lost: the next backup of the vault seals it anew
     else problems.push(`vault ${name} is not sealed for it yet, the next backup does that: ${done.left.message}`)
   }
-  const given = yield* tokensFor(label)
+  const given = yield* tokensFor(label, Bytes.toHex(device.signing))
   const admitted: Admitted = {
     grant: {
       label,
@@ -181,7 +183,7 @@ export const enter = Effect.fn("Joining.enter")(function* <E, R>(
   const keys = yield* keysOf(joined)
   yield* keyring.ensureDevice
   // the configuration does not know the store yet
-  const here: Places.Service = { names: [place.name], open: () => Effect.succeed(place) }
+  const here: Places.Service = { names: [place.name], withTokens: [], open: () => Effect.succeed(place) }
   const identity = yield* Identity.read().pipe(
     Effect.provideService(Places.Places, here),
     Effect.provideService(Keyring.Keyring, holding(keyring, keys))
@@ -202,6 +204,9 @@ export interface Taken {
   readonly problems: ReadonlyArray<string>
 }
 
+/** A device that may have published a vault. @since 0.1.0 @category models */
+export type Holder = Pick<DeviceCatalogue.DeviceKeys, "signing">
+
 /**
  * Takes a vault of the identity on this device: its keys, from what any device published, and the merge of all heads as the
  * own head. Nothing where nobody published it where this device can read it.
@@ -212,7 +217,7 @@ export interface Taken {
 export const takeVault = Effect.fn("Joining.takeVault")(function* (
   name: string,
   entry: VaultEntry,
-  devices: DeviceCatalogue.DeviceCatalogue
+  devices: ReadonlyMap<string, Holder>
 ) {
   const keyring = yield* Keyring.Keyring
   const own = yield* keyring.device
@@ -245,6 +250,16 @@ export const takeVault = Effect.fn("Joining.takeVault")(function* (
   return { problems, taken }
 })
 
+/** The devices that were removed before what they published of the vault was taken in: nobody else may have it. */
+const untaken = Effect.fnUntraced(function* (vaultId: VaultId.VaultId) {
+  const state = yield* IdentityState.IdentityState
+  return (yield* state.removed).flatMap(({ device, label, vaults = [] }) => {
+    const isDue = vaults.some(({ id, lacksContent }) => lacksContent && id === VaultId.toHex(vaultId))
+    const signing = PublicKey.fromHex(device)
+    return isDue && Either.isRight(signing) ? [[label, { signing: signing.right }] as const] : []
+  })
+})
+
 /**
  * Takes those vaults of the identity that this device has not yet, or the one of that name: they came after it joined, or
  * could not be read then. One that cannot be read now is in the problems.
@@ -261,9 +276,12 @@ export const takeMissing = Effect.fn("Joining.takeMissing")(function* (wanted?: 
   for (const [name, entry] of identity?.vaults ?? []) {
     if (wanted !== undefined && name !== wanted) continue
     if ((yield* AdoptVault.find(entry.vaultId)) !== undefined) continue
-    const found = yield* takeVault(name, entry, identity?.devices ?? new Map())
+    const devices = new Map<string, Holder>([...(identity?.devices ?? []), ...(yield* untaken(entry.vaultId))])
+    const found = yield* takeVault(name, entry, devices)
     if (found.taken !== undefined) taken.push(found.taken)
     else problems.push(...found.problems.map((problem) => `vault ${name}: ${problem}`))
+    if (wanted !== undefined && found.taken === undefined && found.problems.length === 0)
+      problems.push(`vault ${name}: none of your devices has published it where this one can read it`)
   }
   return { taken, problems }
 })

@@ -5,8 +5,6 @@
  */
 import * as Effect from "effect/Effect"
 import type * as ConflictCopies from "../fs5/ConflictCopies.ts"
-import * as NodeCache from "../fs5/NodeCache.ts"
-import * as Pipeline from "../fs5/Pipeline.ts"
 import * as Snapshot from "../fs5/Snapshot.ts"
 import * as Bytes from "../schema/Bytes.ts"
 import * as Hash from "../schema/Hash.ts"
@@ -15,7 +13,8 @@ import type * as VaultState from "../services/VaultState.ts"
 import * as Ancestry from "./Ancestry.ts"
 import * as Carrying from "./Carrying.ts"
 import * as Head from "./Head.ts"
-import * as Peer from "./Peer.ts"
+import * as MergedHeads from "./MergedHeads.ts"
+import type * as Peer from "./Peer.ts"
 import * as Publish from "./Publish.ts"
 import * as Snapshots from "./Snapshots.ts"
 import * as Todos from "./Todos.ts"
@@ -39,38 +38,8 @@ export interface Result {
   readonly pending: ReadonlyArray<VaultState.Todo>
 }
 
-/** The vault with everything read from the peers' stores too that its own does not give; written to its own alone. */
-const reading = (vault: Vault.Vault, peers: ReadonlyArray<Peer.Loaded>): Vault.Vault => {
-  const blobs = Peer.firstOf([vault.blobs, ...peers.map((peer) => peer.vault.blobs)])
-  const { context, primitives } = vault
-  return {
-    ...vault,
-    blobs,
-    identities: [...new Set([vault, ...peers.map((peer) => peer.vault)].flatMap(({ identities }) => identities))],
-    pipeline: Pipeline.make({ primitives, blobs, context, cache: NodeCache.make() })
-  }
-}
-
 const isOwn = (vault: Vault.Vault, peer: Peer.Loaded): boolean =>
   StreamKey.toHex(peer.vault.streamKey) === StreamKey.toHex(vault.streamKey)
-
-/** Those of the peers' heads that neither `own` nor one of the others contains. */
-const newHeads = Effect.fnUntraced(function* (
-  vault: Vault.Vault,
-  own: ReadonlyArray<Head.Published>,
-  peers: ReadonlyArray<Peer.Loaded>
-) {
-  const byId = new Map(
-    peers.flatMap(({ head }) => (head === undefined ? [] : [[Hash.toHex(head.hash), head] as const]))
-  )
-  const known = yield* Snapshots.reached(vault, own, [...byId.keys()])
-  for (const hex of known) byId.delete(hex)
-  for (const [hex, head] of byId) {
-    const others = [...byId.keys()].filter((other) => other !== hex)
-    for (const other of yield* Snapshots.reached(vault, [head], others)) byId.delete(other)
-  }
-  return [...byId.values()]
-})
 
 /** What the heads name that none of `own` does, oldest first. */
 const unknown = Effect.fnUntraced(function* (
@@ -104,14 +73,14 @@ const unknown = Effect.fnUntraced(function* (
  * @category programs
  */
 export const pull = Effect.fn("Pull.pull")(function* (vault: Vault.Vault, peers: ReadonlyArray<Peer.Loaded>) {
-  const whole = reading(vault, peers)
+  const whole = MergedHeads.reading(vault, peers)
   const published = new Map<string, Hash.Hash>()
   const merged = new Map<string, Hash.Hash>()
   const ownElsewhere = peers.filter((peer) => isOwn(vault, peer)).flatMap(({ head }) => head?.entry.revision ?? [])
 
   const attempt = Effect.gen(function* () {
     const current = yield* Head.current(whole)
-    const heads = yield* newHeads(whole, current.heads, peers)
+    const heads = yield* MergedHeads.unseen(whole, current.heads, peers)
     const [own] = current.heads
     const headNow = own && { revision: own.entry.revision, node: own.hash }
     const nothing = {
@@ -127,7 +96,8 @@ export const pull = Effect.fn("Pull.pull")(function* (vault: Vault.Vault, peers:
       to: vault.blobs,
       known: own === undefined ? Vault.snapshot(whole, undefined) : Head.tree(whole, own)
     })
-    if (heads.length === 0) return { ...nothing, carried: carrying.done() }
+    // writers of this device that could not see each other are merged here as they are by its next publication
+    if (heads.length === 0 && current.heads.length <= 1) return { ...nothing, carried: carrying.done() }
     const united = yield* Ancestry.unite(whole, [...current.heads, ...heads])
     const root = united.tree.isEmpty ? undefined : Snapshot.rootOf(united.tree)
     const isSame = Bytes.equals(root?.hash ?? Hash.zero, own?.root?.hash ?? Hash.zero)

@@ -5,6 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Schema from "effect/Schema"
 import * as Merge from "../fs5/Merge.ts"
 import * as NodeCache from "../fs5/NodeCache.ts"
 import * as Pipeline from "../fs5/Pipeline.ts"
@@ -28,19 +29,30 @@ import * as Vault from "./Vault.ts"
 /** The first slot that is given out here: those before it have a meaning (docs/format/fs5.md §1). */
 const firstSlot = 0x20
 
+/** Slots are one byte, and none is ever used again: what is stored under its key stays so. */
+const endOfSlots = 0x100
+
+/** A vault whose key slots are all taken: it cannot be given new keys. @since 0.1.0 @category errors */
+export class NoKeySlot extends Schema.TaggedError<NoKeySlot>()("NoKeySlot", { vault: Schema.String }) {
+  override get message() {
+    return `vault ${this.vault}: its ${endOfSlots - firstSlot} key slots are taken, so it can get no new keys; back its sources up into a new vault (\`cairn backup FOLDER NEW:\`), and keep this one for what it has`
+  }
+}
+
 /** The context with a new master for leaves and one for nodes under slots that it does not use; the old keys stay in it. */
-const fresh = Effect.fnUntraced(function* (context: TraversalContext.TraversalContext) {
+const fresh = Effect.fnUntraced(function* (vault: string, context: TraversalContext.TraversalContext) {
   const { randomBytes } = yield* Crypto.Crypto
   const keys = new Map(context.keys ?? [])
+  const free = Array.from({ length: endOfSlots - firstSlot }, (_, index) => firstSlot + index).filter(
+    (slot) => !keys.has(slot)
+  )
   const take = Effect.gen(function* () {
     // drawn, so that two devices that do this at once do not meet in one slot
-    for (;;) {
-      const [drawn] = yield* randomBytes(1)
-      const slot = firstSlot + ((drawn ?? 0) % (0x100 - firstSlot))
-      if (keys.has(slot)) continue
-      keys.set(slot, yield* randomBytes(Hash.length))
-      return slot
-    }
+    const [drawn = 0] = yield* randomBytes(1)
+    const [slot] = free.splice((drawn * free.length) >> 8, 1)
+    if (slot === undefined) return yield* new NoKeySlot({ vault })
+    keys.set(slot, yield* randomBytes(Hash.length))
+    return slot
   })
   const under = (pipeline: TraversalContext.BlobPipeline | undefined, slot: number): TraversalContext.BlobPipeline => ({
     ...pipeline,
@@ -67,7 +79,7 @@ export interface Result {
  *
  * The old keys stay in the vault's own record too, so that every snapshot can be read. After an interruption it may be run
  * again; a backup in between publishes under the old keys or the new ones, and loses nothing. `wanted` is a context that
- * has all keys of the old one, in place of a new one.
+ * has all keys of the old one, in place of a new one; without it, and with fewer than two slots left, it is `NoKeySlot`.
  *
  * @since 0.1.0
  * @category programs
@@ -79,7 +91,7 @@ export const rekey = Effect.fn("Rekey.rekey")(function* (
   const { primitives } = vault
   const envelope = yield* Envelope.Envelope
   const state = yield* VaultState.VaultState
-  const context = wanted ?? (yield* fresh(vault.context))
+  const context = wanted ?? (yield* fresh(vault.name, vault.context))
   const next: Vault.Vault = {
     ...vault,
     context,

@@ -7,6 +7,7 @@ import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import type * as Snapshot from "../fs5/Snapshot.ts"
 import * as Keyring from "../services/Keyring.ts"
 import * as TaskEvents from "../services/TaskEvents.ts"
 import type * as Vault from "./Vault.ts"
@@ -41,6 +42,14 @@ export interface Service {
   readonly isOwn: (path: string) => boolean
   /** A vault of this device, or an attached one, to be read; as another of its devices published it where one is named. */
   readonly openVault: (name: string, device?: string) => Effect.Effect<Vault.Readable, Failed, Scope.Scope>
+  /** What all devices of a vault have together now, and what is said of those that had to be left out. */
+  readonly openTogether: (
+    name: string
+  ) => Effect.Effect<
+    { readonly snapshot: Snapshot.Snapshot; readonly leftOut: ReadonlyArray<string> },
+    Failed,
+    Scope.Scope
+  >
 }
 
 /** @since 0.1.0 @category services */

@@ -9,10 +9,10 @@ import type * as TaskSpec from "../schema/TaskSpec.ts"
 import { LocalTreeError } from "../services/LocalTree.ts"
 import * as TaskEvents from "../services/TaskEvents.ts"
 import * as VaultState from "../services/VaultState.ts"
+import * as Head from "./Head.ts"
 import * as Restore from "./Restore.ts"
 import * as Snapshots from "./Snapshots.ts"
 import * as TaskHost from "./TaskHost.ts"
-import * as Vault from "./Vault.ts"
 
 /** The error with the directory in it as the user wrote it. */
 const asWritten = ({ path, shown }: TaskSpec.Place, error: TaskHost.Failed): TaskHost.Failed => {
@@ -22,13 +22,33 @@ const asWritten = ({ path, shown }: TaskSpec.Place, error: TaskHost.Failed): Tas
     : error
 }
 
+/** What is to be brought back, and what is said of what had to be left out of it. */
+const open = Effect.fnUntraced(function* ({
+  device,
+  peers = false,
+  snapshot: selector,
+  vault: name
+}: TaskSpec.Of<"Restore"> | TaskSpec.Of<"RemoteRestore">) {
+  const { openTogether, openVault } = yield* TaskHost.TaskHost
+  if (!peers) {
+    const vault = yield* openVault(name, device)
+    const published = yield* Snapshots.resolve(vault, selector, () => (selector._tag === "At" ? selector.until : 0))
+    return { snapshot: Head.tree(vault, published), leftOut: [] }
+  }
+  if (device !== undefined || selector._tag !== "Latest" || selector.back !== 0)
+    return yield* new TaskHost.Misuse({
+      problem: `${name}: what all devices have together is of now, and of no single device or snapshot`
+    })
+  return yield* openTogether(name)
+})
+
 /** Opens the snapshot and writes it below the directory. @since 0.1.0 @category programs */
 export const perform = Effect.fn("TaskRestore.perform")(function* (
   spec: TaskSpec.Of<"Restore"> | TaskSpec.Of<"RemoteRestore">
 ) {
   const { say } = yield* TaskEvents.TaskEvents
-  const { isOwn, openVault } = yield* TaskHost.TaskHost
-  const { directory, dryRun, overwrite, owner, path, setuid, snapshot: selector } = spec
+  const { isOwn } = yield* TaskHost.TaskHost
+  const { directory, dryRun, overwrite, owner, path, setuid } = spec
   if (isOwn(directory.path))
     return yield* new TaskHost.Misuse({
       problem: `${directory.shown}: Cairn keeps its own files there; restore somewhere else`
@@ -40,11 +60,9 @@ export const perform = Effect.fn("TaskRestore.perform")(function* (
         problem: `${spec.vault}: no attached vault is called that; \`cairn vault add ${spec.vault}\` attaches another device's`
       })
   }
-  const vault = yield* openVault(spec.vault, spec.device)
-  const published = yield* Snapshots.resolve(vault, selector, () => (selector._tag === "At" ? selector.until : 0))
-  // a snapshot is read with the keys that were published with it
-  const pipeline = vault.pipeline.within(published.node.context)
-  const { bytes, files, problems, unchanged } = yield* Restore.restore(Vault.snapshot({ pipeline }, published.root), {
+  const { leftOut, snapshot } = yield* open(spec)
+  for (const text of leftOut) yield* say({ _tag: "Complaint", text })
+  const { bytes, files, problems, unchanged } = yield* Restore.restore(snapshot, {
     vault: spec.vault,
     path,
     directory: directory.path,
@@ -67,7 +85,7 @@ export const perform = Effect.fn("TaskRestore.perform")(function* (
   })
   yield* TaskHost.remind
   const outcome: TaskHost.Outcome = {
-    outcome: problems.damaged > 0 ? "damaged" : problems.skipped > 0 ? "skipped" : "done"
+    outcome: problems.damaged > 0 ? "damaged" : problems.skipped + leftOut.length > 0 ? "skipped" : "done"
   }
   return outcome
 }, Effect.scoped)

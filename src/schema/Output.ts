@@ -127,14 +127,18 @@ export const ListedDevice = Schema.Struct({
   name: Schema.String,
   /** The key that it publishes under, in hex. */
   device: Schema.String,
-  state: Schema.Literal("this", "listed", "incomplete")
+  state: Schema.Literal("this", "listed", "incomplete"),
+  /** Vaults for which its removal is not complete. */
+  vaults: optional(Schema.Array(Schema.String))
 })
 
 /** A device that was removed, with the vaults that have new keys since. @since 0.1.0 @category models */
 export const RemovedDevice = Schema.Struct({
   type: Schema.Literal("removed-device"),
   name: Schema.String,
-  vaults: Schema.Array(Schema.String)
+  vaults: Schema.Array(Schema.String),
+  /** Vaults that this device does not have, and that have the keys of before. */
+  elsewhere: optional(Schema.Array(Schema.String))
 })
 
 /** A path that differs between two snapshots. @since 0.1.0 @category models */

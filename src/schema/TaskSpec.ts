@@ -94,6 +94,8 @@ const restoring = {
   vault: Schema.String,
   /** None: as this device published it, or the device whose vault is attached. */
   device: Schema.optionalWith(Schema.String, { exact: true }),
+  /** What all its devices have together now, in place of a snapshot of one of them. */
+  peers: Schema.optionalWith(Schema.Boolean, { exact: true }),
   snapshot: Snapshot,
   /** The folder or file of the snapshot; its content comes directly into `directory`. */
   path: Schema.String,

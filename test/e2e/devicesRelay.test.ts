@@ -55,7 +55,16 @@ it("a device joins over a relay with nothing but the code, goes on when the othe
     const listed = Cairn.linesOf(await Cairn.expectCode(0, a, ["device", "list", "--json"]), "listed-device")
     const other = listed.find(({ state }) => state === "listed")!
     await Cairn.expectCode(4, a, ["device", "remove", other.name])
-    await Cairn.expectCode(0, a, ["device", "remove", other.name, "--yes"])
+    const write = async () => {
+      const request = { method: "DELETE", headers: { authorization: `Bearer ${own}` } }
+      return (await fetch(`${relay.url}/blobs/${"0".repeat(64)}`, request)).status
+    }
+    expect(await write()).toBe(204)
+    const gone = await Cairn.run(a, ["device", "remove", other.name, "--yes"])
+    expect(gone.code, gone.stderr).toBe(0)
+    // its own token is gone at once; what else it has read is told
+    expect(await write()).toBe(401)
+    expect(gone.stderr).toContain(`store meeting: ${other.name} has read the token that the list of stores names`)
     const after = Cairn.linesOf(await Cairn.expectCode(0, a, ["device", "list", "--json"]), "listed-device")
     expect(after.map(({ state }) => state)).toEqual(["this", "incomplete"])
     Cairn.write(join(docs, "secret.txt"), "not for b\n")
@@ -65,7 +74,7 @@ it("a device joins over a relay with nothing but the code, goes on when the othe
     Cairn.write(join(work, "of-b.txt"), "b, changed\n")
     const late = await Cairn.run(b, ["backup", "docs:"])
     expect(late.code).not.toBe(0)
-    expect(late.stderr).toContain("nothing was published")
+    expect(late.stderr).toContain("this relay does not know the token, or no longer")
     await Cairn.run(b, ["pull"])
     const seen = await Cairn.run(b, ["list", "-r", "docs:"])
     expect(seen.stdout).not.toContain("secret.txt")

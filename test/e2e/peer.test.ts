@@ -357,8 +357,10 @@ describe("another Cairn's vault", () => {
     await add("old", join(place, "copy"))
     await add("new")
     expect((await here(0, "list", "old:docs")).stdout).toBe("deep/\nempty\nletter.txt\nlink\n")
-    expect((await here(0, "list", "--peers", "old:docs")).stdout).toBe("deep/\nempty\nletter.txt\nlink\nmore\n")
-    expect((await here(0, "list", "--peers", "new:docs")).stdout).toBe("deep/\nempty\nletter.txt\nlink\nmore\n")
+    expect((await here(0, "list", "--peers", "old:docs")).stdout).toBe("deep/\nletter.txt\nlink\nmore\n")
+    expect((await here(0, "list", "--peers", "new:docs")).stdout).toBe("deep/\nletter.txt\nlink\nmore\n")
+    await here(0, "restore", "--peers", "old:docs", "out")
+    expect(Cairn.difference(docs, join(place, "out"))).toBe("")
     expect((await here(0, "list", "--peers")).stdout.split("\n")).toHaveLength(3)
   })
 

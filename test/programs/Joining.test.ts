@@ -1,57 +1,24 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Stream from "effect/Stream"
+import * as Layer from "effect/Layer"
+import * as ApprovalsObjectStore from "../../src/layers/ApprovalsObjectStore.ts"
+import * as ObjectStoreMemory from "../../src/layers/ObjectStoreMemory.ts"
+import * as StagingObjectStore from "../../src/layers/StagingObjectStore.ts"
 import * as Devices from "../../src/programs/Devices.ts"
 import * as Identity from "../../src/programs/Identity.ts"
-import * as IdentityChanges from "../../src/programs/IdentityChanges.ts"
 import * as IdentityUpkeep from "../../src/programs/IdentityUpkeep.ts"
 import * as Joining from "../../src/programs/Joining.ts"
+import * as Pull from "../../src/programs/Pull.ts"
 import * as Rekey from "../../src/programs/Rekey.ts"
+import * as Task from "../../src/programs/Task.ts"
+import * as TaskHost from "../../src/programs/TaskHost.ts"
 import * as Vault from "../../src/programs/Vault.ts"
-import { place, type TestPlace } from "../support/identity.ts"
-import { device, establish, opened, type PersonDevice, save } from "../support/person.ts"
+import type * as TaskEvent from "../../src/schema/TaskEvent.ts"
+import type * as TaskSpec from "../../src/schema/TaskSpec.ts"
+import * as TaskEvents from "../../src/services/TaskEvents.ts"
+import { admit, contextOf, join, person } from "../support/joining.ts"
+import { device, opened } from "../support/person.ts"
 import { backup, later, latest, mapping, patiently } from "../support/programs.ts"
-
-type All = readonly [TestPlace, ...ReadonlyArray<TestPlace>]
-
-/** A device with a phrase and a vault, and the place that it is kept at. */
-const person = Effect.fnUntraced(function* () {
-  yield* later
-  const all: All = [yield* place("first")]
-  const laptop = yield* device(all, { "/one/f": "1" })
-  yield* save(laptop)
-  yield* establish(laptop)
-  yield* laptop.on(IdentityUpkeep.run("laptop"))
-  return { all, laptop }
-})
-
-/** What the inviting device hands to the other, and the DID that both saw. */
-const admit = Effect.fnUntraced(function* (inviter: PersonDevice, joiner: PersonDevice, name: string) {
-  const keys = yield* joiner.world.keyring.ensureDevice
-  const { grant } = yield* patiently(inviter.on(Joining.admit(name, IdentityChanges.keysOf(keys))))
-  const identity = yield* inviter.world.keyring.identity
-  return { grant, did: identity!.recovery.did }
-})
-
-/** Lets a device in, which takes the vault after `meanwhile`. */
-const join = Effect.fnUntraced(function* (
-  inviter: PersonDevice,
-  joiner: PersonDevice,
-  all: All,
-  name: string,
-  meanwhile: Effect.Effect<void, never> = Effect.void
-) {
-  const joined = yield* admit(inviter, joiner, name)
-  yield* meanwhile
-  yield* joiner.on(Joining.enter(joined, all[0].place, () => Effect.void))
-  const { problems, taken } = yield* patiently(joiner.on(Joining.takeMissing()))
-  assert.deepStrictEqual(problems, [])
-  assert.strictEqual(taken.length, 1)
-})
-
-const blobsOf = ({ objects }: TestPlace) => Effect.map(Stream.runCollect(objects.list("")), (paths) => [...paths])
-
-const contextOf = (one: PersonDevice) => Effect.map(one.on(Vault.open("docs")), ({ context }) => context)
 
 describe("a device that joins", () => {
   it.effect("may join again where it was cut off before it had the stores", () =>
@@ -107,35 +74,66 @@ describe("a device that joins", () => {
   )
 })
 
-describe("a device that is removed", () => {
-  it.effect("leaves behind what it published last, though nobody had taken it in yet", () =>
-    Effect.gen(function* () {
-      const { all, laptop } = yield* person()
-      const desktop = yield* device(all, { "/two/g": "2" })
-      yield* join(laptop, desktop, all, "desktop")
-      yield* later
-      yield* patiently(desktop.on(backup(mapping("/two"))))
-      const before = yield* contextOf(laptop)
-      const removed = yield* patiently(laptop.on(Devices.remove("desktop")))
-      assert.deepStrictEqual(removed, { label: "desktop", vaults: ["docs"], problems: [] })
-      assert.notDeepEqual(yield* contextOf(laptop), before)
-      assert.deepStrictEqual(yield* laptop.on(latest), { "one/": "", "one/f": "1", "two/": "", "two/g": "2" })
-    })
-  )
+describe("what a third device published before another was let in", () => {
+  /** A tablet with a snapshot that nobody took in, and a phone that was let in by the laptop since. */
+  const three = Effect.fnUntraced(function* () {
+    const { all, laptop } = yield* person()
+    const tablet = yield* device(all, { "/two/g": "2" })
+    yield* join(laptop, tablet, all, "tablet")
+    yield* later
+    yield* patiently(tablet.on(backup(mapping("/two"))))
+    yield* patiently(tablet.on(IdentityUpkeep.run("tablet")))
+    const phone = yield* device(all)
+    yield* join(laptop, phone, all, "phone")
+    const loaded = phone.on(
+      Effect.gen(function* () {
+        const vault = yield* Vault.open("docs")
+        const others = yield* Devices.others(vault.device.publicKey)
+        return yield* Devices.load(vault, others.find(({ label }) => label === "tablet")!)
+      })
+    )
+    const error = yield* Effect.flip(loaded)
+    assert.strictEqual(error._tag === "HeadError" && error.reason, "NotForUs")
+    return { tablet, phone, loaded }
+  })
 
-  it.effect("is removed though its head cannot be read, which is told", () =>
-    Effect.gen(function* () {
-      const { all, laptop } = yield* person()
-      const desktop = yield* device(all, { "/two/g": "2" })
-      yield* join(laptop, desktop, all, "desktop")
-      const known = new Set(yield* blobsOf(all[0]))
-      yield* patiently(desktop.on(backup(mapping("/two"))))
-      for (const path of yield* blobsOf(all[0])) if (!known.has(path)) yield* all[0].objects.remove(path)
-      const removed = yield* patiently(laptop.on(Devices.remove("desktop")))
-      assert.strictEqual(removed.problems.length, 1)
-      assert.match(removed.problems[0]!, /vault docs: what desktop published last is not in this device's history/)
-      assert.deepStrictEqual(removed.vaults, ["docs"])
-      assert.deepStrictEqual([...(yield* laptop.on(Identity.read()))!.devices.keys()], ["laptop"])
-    })
-  )
+  const specs: ReadonlyArray<TaskSpec.TaskSpec> = [
+    { _tag: "Backup", vault: "docs", folder: "", sources: [], attended: true, reread: false, dryRun: false },
+    { _tag: "Publish", vault: "docs" }
+  ]
+  for (const spec of specs)
+    it.effect(`opens for that one after the third's next ${spec._tag.toLowerCase()}, though nothing has changed`, () =>
+      Effect.gen(function* () {
+        const { loaded, phone, tablet } = yield* three()
+        const objects = yield* ObjectStoreMemory.make()
+        const host = Layer.succeed(TaskHost.TaskHost, {
+          own: [],
+          isOwn: () => false,
+          openVault: (name) => Effect.provide(Vault.open(name), tablet.layer),
+          openTogether: () => Effect.dieMessage("not asked for")
+        })
+        const services = Layer.mergeAll(StagingObjectStore.layer(objects), ApprovalsObjectStore.layer(objects), host)
+        const said: Array<TaskEvent.Said> = []
+        const telling = { say: (event: TaskEvent.Said) => Effect.sync(() => void said.push(event)) }
+        yield* later
+        const task = Task.perform(spec).pipe(
+          Effect.provideService(TaskEvents.TaskEvents, telling),
+          Effect.provide(services)
+        )
+        yield* patiently(tablet.on(task))
+        assert.deepStrictEqual(
+          said.filter(({ _tag }) => _tag === "Complaint"),
+          []
+        )
+        const { head } = yield* loaded
+        assert.isDefined(head)
+        const taken = yield* patiently(
+          phone.on(
+            Effect.flatMap(Vault.open("docs"), (vault) => Effect.flatMap(loaded, (peer) => Pull.pull(vault, [peer])))
+          )
+        )
+        assert.deepStrictEqual(taken.carried.unreadable, [])
+        assert.deepInclude(yield* phone.on(latest), { "one/f": "1", "two/g": "2" })
+      })
+    )
 })

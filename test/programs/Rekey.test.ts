@@ -140,4 +140,34 @@ describe("a vault with new keys", () => {
       assert.strictEqual(yield* rootOf(same), yield* rootOf(anew))
     })
   )
+
+  it.effect("takes the last slots that are left, and is told so when there are none", () =>
+    Effect.gen(function* () {
+      yield* later
+      const [a] = yield* devices(1)
+      yield* change(a!, { f: "1" })
+      /** The device, with all slots taken but those. */
+      const leaving = (...left: ReadonlyArray<number>): Device => {
+        const taken = Array.from({ length: 224 }, (_, index) => 0x20 + index).filter((slot) => !left.includes(slot))
+        const more = taken.map((slot) => [slot, new Uint8Array(32).fill(slot)] as const)
+        const context = { ...a!.vault.context, keys: new Map([...(a!.vault.context.keys ?? []), ...more]) }
+        return { ...a!, vault: { ...a!.vault, context } }
+      }
+      const before = [yield* a!.world.state.keys("docs"), yield* headOf(a!)]
+      for (const left of [[], [0x77]]) {
+        const { vault } = leaving(...left)
+        const error = yield* Effect.flip(patiently(Rekey.rekey(vault)).pipe(as(a!)))
+        assert.strictEqual(error._tag, "NoKeySlot")
+        assert.match(error.message, /^vault docs: its 224 key slots are taken, .*`cairn backup FOLDER NEW:`/)
+        assert.deepStrictEqual([yield* a!.world.state.keys("docs"), yield* headOf(a!)], before)
+      }
+      const { vault } = yield* rekey(leaving(0x20, 0xff))
+      const slots = [vault.context.leaf, vault.context.node].map((pipeline) => pipeline?.encryption?.slot)
+      assert.deepStrictEqual(
+        slots.sort((x = 0, y = 0) => x - y),
+        [0x20, 0xff]
+      )
+      assert.deepStrictEqual(Object.fromEntries(yield* files({ ...a!, vault })), { f: "1" })
+    })
+  )
 })

@@ -5,6 +5,7 @@ import * as Layer from "effect/Layer"
 import * as ApprovalsObjectStore from "../../src/layers/ApprovalsObjectStore.ts"
 import * as ObjectStoreMemory from "../../src/layers/ObjectStoreMemory.ts"
 import * as StagingObjectStore from "../../src/layers/StagingObjectStore.ts"
+import * as MergedHeads from "../../src/programs/MergedHeads.ts"
 import * as Task from "../../src/programs/Task.ts"
 import * as TaskHost from "../../src/programs/TaskHost.ts"
 import * as Vault from "../../src/programs/Vault.ts"
@@ -50,7 +51,12 @@ const device = Effect.fnUntraced(function* (files: Parameters<typeof make>[0]) {
     Layer.succeed(TaskHost.TaskHost, {
       own: ["/own"],
       isOwn: (path) => path.startsWith("/own"),
-      openVault: (name) => Effect.provide(Vault.open(name), world.layer)
+      openVault: (name) => Effect.provide(Vault.open(name), world.layer),
+      openTogether: (name) =>
+        Effect.gen(function* () {
+          const { snapshot } = yield* MergedHeads.view(yield* Vault.open(name), [])
+          return { snapshot, leftOut: [`${name}: device phone is left out: away`] }
+        }).pipe(Effect.provide(world.layer))
     })
   ).pipe(Layer.provideMerge(world.layer))
   const run = Effect.fnUntraced(function* (spec: TaskSpec.TaskSpec) {
@@ -63,7 +69,8 @@ const device = Effect.fnUntraced(function* (files: Parameters<typeof make>[0]) {
     )
     const source = said.flatMap((event) => (event._tag === "Source" ? [event.record] : []))
     const problems = said.flatMap((event) => (event._tag === "Problem" ? [event] : []))
-    return { came, source, problems }
+    const complaints = said.flatMap((event) => (event._tag === "Complaint" ? [event.text] : []))
+    return { came, source, problems, complaints }
   })
   return { run, tree: Effect.provide(latest, world.layer), world }
 })
@@ -179,6 +186,21 @@ describe("a restore", () => {
       assert.strictEqual(Either.isLeft(own.came) && own.came.left._tag, "Usage")
       const far = yield* run({ _tag: "RemoteRestore", ...restoring, directory: place("/else") })
       assert.match(Either.isLeft(far.came) ? far.came.left.message : "", /no attached vault/)
+    })
+  )
+
+  it.effect("of what all devices have together names who was left out, and is of no device or snapshot", () =>
+    Effect.gen(function* () {
+      const { run } = yield* device(files)
+      yield* run(backup("/home/docs"))
+      const together = { _tag: "Restore", ...restoring, directory: place("/else"), peers: true } as const
+      const done = yield* run(together)
+      assert.deepStrictEqual(Either.getOrThrow(done.came), { outcome: "skipped" })
+      assert.deepStrictEqual(done.complaints, ["docs: device phone is left out: away"])
+      for (const more of [{ device: "phone" }, { snapshot: { _tag: "Latest", back: 1 } as const }]) {
+        const refused = yield* run({ ...together, ...more })
+        assert.strictEqual(Either.isLeft(refused.came) && refused.came.left._tag, "Usage")
+      }
     })
   )
 })

@@ -6,6 +6,7 @@ import type * as LocalTreeMemory from "../../src/layers/LocalTreeMemory.ts"
 import * as ObjectStoreMemory from "../../src/layers/ObjectStoreMemory.ts"
 import * as Head from "../../src/programs/Head.ts"
 import * as Identity from "../../src/programs/Identity.ts"
+import * as IdentityUpkeep from "../../src/programs/IdentityUpkeep.ts"
 import * as Recovery from "../../src/programs/Recovery.ts"
 import * as Snapshots from "../../src/programs/Snapshots.ts"
 import * as Vault from "../../src/programs/Vault.ts"
@@ -16,19 +17,19 @@ import * as Places from "../../src/services/Places.ts"
 import * as VaultSettings from "../../src/services/VaultSettings.ts"
 import { cheap } from "./cheapEnvelopes.ts"
 import { placesOf, type TestPlace } from "./identity.ts"
-import { backup, make, mapping } from "./programs.ts"
+import { backup, type Decorate, make, mapping } from "./programs.ts"
 
 type All = readonly [TestPlace, ...ReadonlyArray<TestPlace>]
 
 /** A device whose vaults are kept at all of these places. */
 export const device = Effect.fnUntraced(function* (
   all: All,
-  files: Readonly<Record<string, LocalTreeMemory.Value>> = {}
+  files: Readonly<Record<string, LocalTreeMemory.Value>> = {},
+  decorate: Decorate = (store) => store
 ) {
-  const world = yield* make(files)
-  const identityState = yield* Effect.flatMap(ObjectStoreMemory.make(), IdentityStateObjectStore.make).pipe(
-    Effect.provide(world.layer)
-  )
+  const world = yield* make(files, decorate)
+  const identityRecords = decorate(yield* ObjectStoreMemory.make())
+  const identityState = yield* Effect.provide(IdentityStateObjectStore.make(identityRecords), world.layer)
   const blobs = all[0].place.blobs
   const settings: VaultSettings.Service = {
     ...VaultSettings.none,
@@ -58,10 +59,19 @@ export const device = Effect.fnUntraced(function* (
       Effect.mapError((error) => new DeviceList.DeviceListError({ reason: "Unusable", detail: error.message })),
       Effect.provide(base)
     ),
-    upkeep: Effect.succeed([])
+    upkeep: IdentityUpkeep.run("device").pipe(
+      Effect.catchAll((error) => Effect.succeed([error.message])),
+      Effect.provide(base)
+    )
   })
   const layer = Layer.merge(base, list)
-  return { world, identityState, layer, on: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.provide(effect, layer) }
+  return {
+    world,
+    identityRecords,
+    identityState,
+    layer,
+    on: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.provide(effect, layer)
+  }
 })
 
 export type PersonDevice = Effect.Effect.Success<ReturnType<typeof device>>

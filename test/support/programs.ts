@@ -32,6 +32,7 @@ import * as Crypto from "../../src/services/Crypto.ts"
 import * as Envelope from "../../src/services/Envelope.ts"
 import * as Keyring from "../../src/services/Keyring.ts"
 import * as LocalTree from "../../src/services/LocalTree.ts"
+import type * as ObjectStore from "../../src/services/ObjectStore.ts"
 import * as Progress from "../../src/services/Progress.ts"
 import * as Registry from "../../src/services/Registry.ts"
 import * as Sealer from "../../src/services/Sealer.ts"
@@ -59,11 +60,17 @@ const crypto = Crypto.Crypto.of({ primitives, ...cryptoRest })
 
 export { primitives }
 
+/** Puts something between a store and those who use it. */
+export type Decorate = (store: ObjectStore.Service) => ObjectStore.Service
+
 /** A device with an empty disk, and the store and registry that it uses. */
-export const make = Effect.fnUntraced(function* (files: Readonly<Record<string, LocalTreeMemory.Value>> = {}) {
-  const objects = yield* ObjectStoreMemory.make()
-  const records = yield* ObjectStoreMemory.make()
-  const keys = yield* ObjectStoreMemory.make()
+export const make = Effect.fnUntraced(function* (
+  files: Readonly<Record<string, LocalTreeMemory.Value>> = {},
+  decorate: Decorate = (store) => store
+) {
+  const objects = decorate(yield* ObjectStoreMemory.make())
+  const records = decorate(yield* ObjectStoreMemory.make())
+  const keys = decorate(yield* ObjectStoreMemory.make())
   const disk = yield* LocalTreeMemory.make(files)
   const entries = new Map<string, Uint8Array>()
   const envelope = EnvelopeAge.make()
@@ -144,6 +151,7 @@ export const make = Effect.fnUntraced(function* (files: Readonly<Record<string, 
     disk,
     objects,
     records,
+    keys,
     entries,
     faults,
     state,
@@ -171,10 +179,10 @@ export const selection = (settings: Partial<VaultState.Selection> = {}) =>
 export const mapping = (path: string, folder = path.slice(1), settings: Partial<VaultState.Selection> = {}) =>
   new VaultState.SourceMapping({ path, folder, selection: selection(settings) })
 
-/** Backs up as `cairn backup PATH docs:FOLDER` does; the problems that were told come with it. */
-export const backup = Effect.fnUntraced(function* (source: VaultState.SourceMapping) {
-  const vault = yield* Vault.ensure("docs")
-  yield* Backup.saveMapping("docs", source)
+/** Backs up as `cairn backup PATH VAULT:FOLDER` does; the problems that were told come with it. */
+export const backup = Effect.fnUntraced(function* (source: VaultState.SourceMapping, name = "docs") {
+  const vault = yield* Vault.ensure(name)
+  yield* Backup.saveMapping(name, source)
   const problems: Array<Walk.Problem> = []
   const result = yield* Backup.backup(vault, source, {
     onProblem: (problem) => Effect.sync(() => problems.push(problem))
