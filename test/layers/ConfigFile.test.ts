@@ -56,7 +56,7 @@ describe("a configuration file", () => {
       const error = yield* Effect.flip(ConfigFile.load(path))
       assert.isTrue(error instanceof ConfigFile.ConfigInvalid)
       if (!(error instanceof ConfigFile.ConfigInvalid)) return
-      assert.deepStrictEqual(error.lines.slice(1), [
+      assert.deepStrictEqual(error.lines, [
         `${path}:2:16: vault.docs.blob_stores[0]: no [store."b"]; did you mean "a"?`,
         `${path}:3:1: vault.docs.key: no [key."k"]`,
         `${path}:5:1: store.a.typ: there is no such field; did you mean "type"?`
