@@ -56,6 +56,19 @@ export const accessKey = "AKIAMOTO"
 export const secretKey = "moto takes any"
 
 let buckets = 0
+let turn: Promise<unknown> = Promise.resolve()
+
+/**
+ * Conditional writes one after the other: this service looks and writes in two steps, and of two that come at the same moment
+ * both may be told that they were the only one. What it says of each by itself is its own.
+ */
+const inTurn: NonNullable<Options["fetch"]> = (url, init) => {
+  const headers = new Headers(init.headers)
+  if (!headers.has("if-match") && !headers.has("if-none-match")) return fetch(url, init)
+  const answer = turn.then(() => fetch(url, init))
+  turn = answer.catch(() => undefined)
+  return answer
+}
 
 /** A new bucket in it. */
 export const bucket = (moto: Moto): Effect.Effect<Options> =>
@@ -66,6 +79,7 @@ export const bucket = (moto: Moto): Effect.Effect<Options> =>
     return {
       bucket: name,
       endpoint: moto.endpoint,
+      fetch: inTurn,
       credentials: { accessKey, secretKey: Redacted.make(secretKey) }
     }
   })
