@@ -80,18 +80,19 @@ const remove = Effect.fnUntraced(function* (name: string, dryRun: boolean, commo
     common,
     {
       type: "removed-device",
-      name,
+      name: removed.label,
       vaults: removed.vaults,
       ...(removed.elsewhere.length === 0 ? {} : { elsewhere: removed.elsewhere })
     },
-    `${name}: removed; ${removed.vaults.map((vault) => `${vault}:`).join(", ") || "no vault"} ${removed.vaults.length === 1 ? "has" : "have"} new keys`
+    `${removed.label}: removed; ${removed.vaults.map((vault) => `${vault}:`).join(", ") || "no vault"} ${removed.vaults.length === 1 ? "has" : "have"} new keys`
   )
   yield* Console.note(
     common,
     "What it has read it has: content that was stored before stays as it is, and its copies of older snapshots open for it. Nothing that is published from now on does."
   )
   for (const removal of yield* Devices.incomplete())
-    if (removal.label === name) for (const text of RemovalVoice.stillToDo(removal)) yield* Console.complain(text)
+    if (removal.label === removed.label)
+      for (const text of RemovalVoice.stillToDo(removal)) yield* Console.complain(text)
 })
 
 /** @since 0.1.0 @category verbs */

@@ -71,7 +71,10 @@ export interface Other {
   readonly load: Effect.Effect<Peer.Loaded, LoadError, Identity.Requirements | Scope.Scope | VaultState.VaultState>
 }
 
-type LoadError = Effect.Effect.Error<ReturnType<typeof load>> | Effect.Effect.Error<ReturnType<typeof Devices.load>>
+type LoadError =
+  | Effect.Effect.Error<ReturnType<typeof load>>
+  | Effect.Effect.Error<ReturnType<typeof Devices.load>>
+  | Effect.Effect.Error<ReturnType<typeof Devices.elsewhere>>
 
 /** No other device of the vault is called so. @since 0.1.0 @category errors */
 export class NoSuchDevice extends Data.TaggedError("NoSuchDevice")<{
@@ -125,8 +128,11 @@ const loadEach = Effect.fnUntraced(function* (all: ReadonlyArray<Pick<Other, "lo
  */
 export const loadAll = Effect.fnUntraced(function* (vault: Vault.Vault) {
   const { loaded, problems } = yield* loadEach(yield* others(vault))
-  const own = yield* Devices.elsewhere(vault)
-  const all: All = { loaded: own === undefined ? loaded : [own, ...loaded], problems }
+  const own = yield* Effect.either(Devices.elsewhere(vault))
+  // one store that leads to what nobody can read must not keep the other devices out
+  const all: All = Either.isLeft(own)
+    ? { loaded, problems: [...problems, { name: "this one (as another store has it)", error: own.left }] }
+    : { loaded: own.right === undefined ? loaded : [own.right, ...loaded], problems }
   return all
 })
 

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { constants } from "node:fs"
-import { access, open } from "node:fs/promises"
+import { access, open, rm } from "node:fs/promises"
 import { resolve } from "node:path"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
@@ -163,6 +163,10 @@ export const write = Effect.fn("RecoveryPage.write")(function* (file: string, pa
       try {
         await handle.writeFile(render(page))
         await handle.sync()
+      } catch (cause) {
+        // a part of the words is of no use to anybody who should have them
+        await rm(resolve(file), { force: true })
+        throw cause
       } finally {
         await handle.close()
       }

@@ -10,6 +10,7 @@ import * as Schema from "effect/Schema"
 import * as Bytes from "../schema/Bytes.ts"
 import * as RelayApi from "../schema/RelayApi.ts"
 import { type Delegation, DelegationError, WithdrawalError, type Withdrawn } from "../services/Places.ts"
+import * as RelayTokens from "../services/RelayTokens.ts"
 import type * as RelayClient from "./RelayClient.ts"
 
 const decode = Schema.decodeUnknown(Schema.parseJson(RelayApi.Delegated))
@@ -38,6 +39,9 @@ export const delegate = Effect.fn("RelayDelegation.delegate")(function* (
   return Redacted.make(token)
 })
 
+/** No relay has let in one device that often; each is asked for one by one. */
+const mostOfOne = 1024
+
 /** Ends the tokens that were asked for the device of that key, and all that came from them. @since 0.1.0 @category programs */
 export const withdraw = Effect.fn("RelayDelegation.withdraw")(function* (
   client: RelayClient.Client,
@@ -55,6 +59,7 @@ export const withdraw = Effect.fn("RelayDelegation.withdraw")(function* (
   const { body } = yield* Effect.mapError(client.send(HttpClientRequest.get("/tokens")), failed)
   const { tokens } = yield* Effect.mapError(decodeLetIn(Bytes.toUtf8(body)), unread)
   const wanted = tokens.filter((token) => token.device === device)
+  if (wanted.length > mostOfOne) return yield* unread()
   const ended = new Set<string>()
   for (const { id } of wanted) {
     const path = `/tokens/${id.replace(/[^0-9a-f]/g, "")}`
@@ -62,7 +67,8 @@ export const withdraw = Effect.fn("RelayDelegation.withdraw")(function* (
     const answer = yield* Effect.mapError(client.send(HttpClientRequest.del(path), [404]), failed)
     if (answer.status === 404) continue
     const { withdrawn } = yield* Effect.mapError(decodeWithdrawn(Bytes.toUtf8(answer.body)), unread)
-    for (const name of withdrawn) ended.add(name)
+    // what cannot be a token's name is none, and is not repeated to anybody
+    for (const name of withdrawn.slice(0, mostOfOne)) if (RelayTokens.isName(name)) ended.add(name)
   }
   const names = wanted.map(({ name }) => name)
   const done: Withdrawn = { tokens: names, others: [...ended].filter((name) => !names.includes(name)) }

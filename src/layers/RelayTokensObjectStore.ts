@@ -123,20 +123,28 @@ export const make = Effect.fnUntraced(function* (objects: ObjectStore.Service, o
   interface Known extends Effect.Effect.Success<typeof look> {
     /** When it was read. */
     readonly at: number
-    readonly mark: string
+    /** Nothing where it could not be read: then it counts for one look. */
+    readonly mark: string | undefined
   }
   let known: Known | undefined
   let askers = 0
   /** The last answer, and who had asked by the time it was sought. */
   let last: { readonly asker: number; readonly answer: Exit.Exit<Known, RelayTokens.RelayTokensError> } | undefined
-  const markNow = Effect.map(Effect.mapError(bytesAt(changedPath), failed("list")), (bytes) =>
-    bytes === undefined ? "" : Bytes.toHex(bytes)
+  const markNow = bytesAt(changedPath).pipe(
+    Effect.map((bytes) => (bytes === undefined ? "" : Bytes.toHex(bytes))),
+    Effect.catchIf(
+      ({ reason }) => reason === "Unreadable",
+      // nothing is lost: without the mark the records themselves are read each time
+      () => Effect.succeed(undefined)
+    ),
+    Effect.mapError(failed("list"))
   )
   const madeSure = Effect.gen(function* () {
     const at = yield* Clock.currentTimeMillis
     // before the records: whoever changes them meanwhile tells of it afterwards
     const mark = yield* markNow
-    const isFresh = known !== undefined && known.mark === mark && Math.abs(at - known.at) < Duration.toMillis(freshFor)
+    const isSame = known !== undefined && mark !== undefined && known.mark === mark
+    const isFresh = known !== undefined && isSame && Math.abs(at - known.at) < Duration.toMillis(freshFor)
     if (known === undefined || !isFresh) known = { ...(yield* look), at, mark }
     return known
   })
@@ -190,14 +198,17 @@ export const make = Effect.fnUntraced(function* (objects: ObjectStore.Service, o
     create: Effect.fnUntraced(function* (token) {
       const bytes = Bytes.fromUtf8(`${yield* Effect.orDie(Schema.encode(TokenText)(token))}\n`)
       const isNew = yield* Effect.mapError(objects.create(tokenPath(token.name), bytes), failed(token.name))
-      if (isNew) yield* changed
+      // nothing is lost: where it cannot be told, the others find the token a moment later; its secret is told this once
+      if (isNew)
+        yield* Effect.catchAll(changed, ({ detail }) => Effect.logDebug("a new token could not be told of", detail))
       return isNew
     }),
     remove: Effect.fnUntraced(function* (name, hash) {
       const all = (yield* look).tokens
       const gone = all.filter((token) => token.name === name && (hash === undefined || token.hash === hash))
       // those that were let in by it, and by those
-      for (const one of gone) gone.push(...all.filter(({ parent }) => parent === one.hash))
+      // a record that was made by hand could lead back to itself
+      for (const one of gone) gone.push(...all.filter((token) => token.parent === one.hash && !gone.includes(token)))
       // a record that cannot be read goes by its name
       const names = gone.length === 0 && hash === undefined ? [name] : gone.map((token) => token.name)
       // the first to go is the one that the others stand on

@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import * as Bytes from "../schema/Bytes.ts"
+import * as Hash from "../schema/Hash.ts"
 import * as PublicKey from "../schema/PublicKey.ts"
 import * as VaultId from "../schema/VaultId.ts"
 import type * as BlobStore from "../services/BlobStore.ts"
@@ -116,9 +117,16 @@ export const elsewhere = Effect.fn("Devices.elsewhere")(function* (vault: Vault.
   const there = yield* Effect.either(registry.entries(vault.streamKey))
   // nothing is lost: a place that does not answer is asked by the next run
   if (Either.isLeft(there)) return undefined
-  const isKnown = there.right.every(({ hash }) => own.some((entry) => Bytes.equals(entry.hash, hash)))
+  const unknown = there.right.filter(({ hash }) => !own.some((entry) => Bytes.equals(entry.hash, hash)))
   const publicKey = PublicKey.fromBytes(vault.device.publicKey)
-  if (isKnown || Either.isLeft(publicKey)) return undefined
+  if (unknown.length === 0 || Either.isLeft(publicKey)) return undefined
+  const current = yield* Effect.either(Head.current(vault))
+  // a place that was left behind, or goes back in time, has nothing to take in, and may not have all that led to it
+  const isPast = ({ hash, revision }: (typeof unknown)[number]) =>
+    Either.isRight(current) &&
+    revision < current.right.revision &&
+    current.right.heads.some((head) => Head.contains(head, Hash.toHex(hash)))
+  if (unknown.every(isPast)) return undefined
   return yield* Peer.load({
     // what the sources of the vault saw acknowledged here says nothing of what it was there before
     name: `${vault.name} of this device elsewhere`,
@@ -150,12 +158,16 @@ export const takeKeys = Effect.fn("Devices.takeKeys")(function* (
   return true
 })
 
-/** A device that no list names. @since 0.1.0 @category errors */
+/** A device that no list names, or a name that several go by. @since 0.1.0 @category errors */
 export class NotListed extends Schema.TaggedError<NotListed>()("NotListed", {
   device: Schema.String,
-  known: Schema.Array(Schema.String)
+  known: Schema.Array(Schema.String),
+  /** Those that go by that name, where they are several. */
+  alike: Schema.optional(Schema.Array(Schema.String))
 }) {
   override get message() {
+    if (this.alike !== undefined)
+      return `several devices go by ${this.device} (${this.alike.join(", ")}): name one by the start of its key`
     return `no device ${this.device} (there is ${this.known.join(", ") || "none"})`
   }
 }
@@ -236,12 +248,37 @@ const dueOf = (
     : earlier.vaults
 
 /**
+ * The devices that a name may mean: the listed one of that label, the one that was removed under it, or one whose key begins
+ * so. A removed one comes after a listed one of the same label only where something is left to be done of it.
+ */
+const named = (identity: Identity.Identity, removed: ReadonlyArray<IdentityState.Removed>, asked: string) => {
+  const left = ({ vaults = [] }: IdentityState.Removed) => vaults.length
+  const listed = [...identity.devices].map(([label, { signing }]) => ({
+    label,
+    hex: Bytes.toHex(signing),
+    earlier: undefined
+  }))
+  const former = removed
+    .filter(({ device }) => listed.every(({ hex }) => hex !== device))
+    .sort((a, b) => left(b) - left(a) || b.at - a.at)
+    .map((earlier) => ({ label: earlier.label, hex: earlier.device, earlier }))
+  const isAsked = ({ label }: { readonly label: string }) => label === asked
+  const here = listed.filter(isAsked)
+  const before = former.filter(isAsked)
+  const byLabel =
+    here.length === 0 ? before.slice(0, 1) : [...here, ...before.filter(({ earlier }) => left(earlier) > 0)]
+  return byLabel.length > 0 || !/^[0-9a-f]{8,64}$/.test(asked)
+    ? byLabel
+    : [...listed, ...former].filter(({ hex }) => hex.startsWith(asked))
+}
+
+/**
  * Takes a device out of the signed list, so that nothing is sealed for it from now on, and gives every vault new keys. What
  * it published is taken in before, as `Pull.pull` does: nobody looks for it afterwards. What it has read it has; and it has
  * the key of the identity until the phrase is changed.
  *
  * What could not be done for a vault, as for one that this device does not have, is remembered (`incomplete`) and is all
- * that another run by the same name does.
+ * that another run by the same name, or by the start of its key, does.
  *
  * @since 0.1.0
  * @category programs
@@ -251,17 +288,24 @@ export const remove = Effect.fn("Devices.remove")(function* (asked: string) {
   const identityState = yield* IdentityState.IdentityState
   const own = yield* keyring.device
   const identity = yield* Identity.read()
-  const before = yield* identityState.removed
-  const earlier = before.find(({ label }) => label === asked)
-  const keys = identity?.devices.get(asked)
-  const hex = keys === undefined ? earlier?.device : Bytes.toHex(keys.signing)
-  if (identity === undefined || hex === undefined || (keys !== undefined && Bytes.equals(keys.signing, own.publicKey)))
+  const found = identity === undefined ? [] : named(identity, yield* identityState.removed, asked)
+  const [first, ...alike] = found
+  if (identity === undefined || first === undefined || alike.length > 0 || first.hex === Bytes.toHex(own.publicKey))
     return yield* new NotListed({
       device: asked,
       known: [...(identity?.devices ?? [])].flatMap(([label, { signing }]) =>
         Bytes.equals(signing, own.publicKey) ? [] : [label]
-      )
+      ),
+      ...(alike.length === 0
+        ? {}
+        : {
+            alike: found.map(
+              ({ earlier, hex, label }) => `${label} ${hex.slice(0, 10)}${earlier === undefined ? "" : ", removed"}`
+            )
+          })
     })
+  const { earlier, hex, label } = first
+  const keys = earlier === undefined ? identity.devices.get(label) : undefined
   const { all, problems } = yield* held(identity)
   const here = new Map(all.flatMap(({ id, isHere, name }) => (isHere ? [[id, name] as const] : [])))
   const due = new Map(dueOf(all, earlier, keys !== undefined).map((one) => [one.id, one] as const))
@@ -269,10 +313,11 @@ export const remove = Effect.fn("Devices.remove")(function* (asked: string) {
   const remember = Effect.suspend(() =>
     identityState.saveRemoved(
       new IdentityState.Removed({
-        label: asked,
+        label,
         device: hex,
-        warm: Bytes.toHex(identity.warm),
-        at: keys === undefined ? (earlier?.at ?? at) : at,
+        // a device that was removed before knows the warm key of that time, and was given none since
+        warm: earlier?.warm ?? Bytes.toHex(identity.warm),
+        at: earlier?.at ?? at,
         vaults: [...due.values()].filter(({ lacksContent, lacksKeys }) => lacksContent || lacksKeys)
       })
     )
@@ -281,7 +326,7 @@ export const remove = Effect.fn("Devices.remove")(function* (asked: string) {
   for (const one of due.values()) {
     const name = here.get(one.id)
     if (!one.lacksContent || name === undefined || publicKey === undefined) continue
-    const taken = yield* takeIn(name, { label: asked, publicKey })
+    const taken = yield* takeIn(name, { label, publicKey })
     problems.push(...taken.problems)
     due.set(one.id, new IdentityState.RemovedFrom({ ...one, name, lacksContent: !taken.isTaken }))
   }
@@ -292,7 +337,7 @@ export const remove = Effect.fn("Devices.remove")(function* (asked: string) {
   // nothing is lost: the next run brings it there
   if (Either.isLeft(spread)) problems.push(spread.left.message)
   else problems.push(...spread.right.map(({ place, problem }) => `store ${place}: ${problem}`))
-  problems.push(...(yield* RelayWithdrawal.begin({ label: asked, device: hex }, identity)))
+  problems.push(...(yield* RelayWithdrawal.begin({ label, device: hex }, identity)))
   const vaults: Array<string> = []
   for (const one of due.values()) {
     const name = here.get(one.id)
@@ -305,7 +350,7 @@ export const remove = Effect.fn("Devices.remove")(function* (asked: string) {
     } else problems.push(`vault ${name} has its old keys still: ${done.left.message}`)
   }
   const elsewhere = [...due.values()].flatMap(({ id, name }) => (here.has(id) ? [] : [name]))
-  const removed: RemovedDevice = { label: asked, vaults, elsewhere, problems }
+  const removed: RemovedDevice = { label, vaults, elsewhere, problems }
   return removed
 })
 

@@ -209,7 +209,8 @@ export type Holder = Pick<DeviceCatalogue.DeviceKeys, "signing">
 
 /**
  * Takes a vault of the identity on this device: its keys, from what any device published, and the merge of all heads as the
- * own head. Nothing where nobody published it where this device can read it.
+ * own head. Nothing where nobody published it where this device can read it. The keys of `former` devices, which were removed,
+ * are taken only where no other has any: they may be ones that were made up meanwhile.
  *
  * @since 0.1.0
  * @category programs
@@ -217,32 +218,39 @@ export type Holder = Pick<DeviceCatalogue.DeviceKeys, "signing">
 export const takeVault = Effect.fn("Joining.takeVault")(function* (
   name: string,
   entry: VaultEntry,
-  devices: ReadonlyMap<string, Holder>
+  devices: Iterable<readonly [label: string, Holder]>,
+  former: Iterable<readonly [label: string, Holder]> = []
 ) {
   const keyring = yield* Keyring.Keyring
   const own = yield* keyring.device
   const [first, ...rest] = yield* Devices.reachable
   const problems: Array<string> = []
-  const heads: Array<Peer.Loaded> = []
   if (first === undefined) return { problems, taken: undefined }
-  for (const [label, { signing }] of devices) {
-    const publicKey = PublicKey.fromBytes(signing)
-    if (Either.isLeft(publicKey) || Bytes.equals(signing, own.publicKey)) continue
-    const loaded = yield* Effect.either(
-      Peer.load({
-        name: `${name} of ${label}`,
-        publicKey: publicKey.right,
-        vaultId: entry.vaultId,
-        registry: Peer.newestOf([first.registry, ...rest.map((place) => place.registry)]),
-        blobs: Peer.firstOf([first.blobs, ...rest.map((place) => place.blobs)]),
-        identities: [own.identity],
-        atLeast: 0n
-      })
-    )
-    if (Either.isLeft(loaded)) problems.push(`device ${label}: ${loaded.left.message}`)
-    else if (loaded.right.head !== undefined) heads.push(loaded.right)
-  }
-  const node = Rekey.newest(heads.flatMap(({ head }) => head ?? []))?.node
+  const load = Effect.fnUntraced(function* (holders: Iterable<readonly [label: string, Holder]>) {
+    const heads: Array<Peer.Loaded> = []
+    for (const [label, { signing }] of holders) {
+      const publicKey = PublicKey.fromBytes(signing)
+      if (Either.isLeft(publicKey) || Bytes.equals(signing, own.publicKey)) continue
+      const loaded = yield* Effect.either(
+        Peer.load({
+          name: `${name} of ${label}`,
+          publicKey: publicKey.right,
+          vaultId: entry.vaultId,
+          registry: Peer.newestOf([first.registry, ...rest.map((place) => place.registry)]),
+          blobs: Peer.firstOf([first.blobs, ...rest.map((place) => place.blobs)]),
+          identities: [own.identity],
+          atLeast: 0n
+        })
+      )
+      if (Either.isLeft(loaded)) problems.push(`device ${label}: ${loaded.left.message}`)
+      else if (loaded.right.head !== undefined) heads.push(loaded.right)
+    }
+    return heads
+  })
+  const [listed, gone] = [yield* load(devices), yield* load(former)]
+  const heads = [...listed, ...gone]
+  const newest = (all: ReadonlyArray<Peer.Loaded>) => Rekey.newest(all.flatMap(({ head }) => head ?? []))
+  const node = (newest(listed) ?? newest(gone))?.node
   if (node === undefined) return { problems, taken: undefined }
   const adopted = yield* AdoptVault.adopt(name, entry.vaultId, node)
   const result = yield* Pull.pull(yield* Vault.open(adopted.name), heads)
@@ -276,8 +284,8 @@ export const takeMissing = Effect.fn("Joining.takeMissing")(function* (wanted?: 
   for (const [name, entry] of identity?.vaults ?? []) {
     if (wanted !== undefined && name !== wanted) continue
     if ((yield* AdoptVault.find(entry.vaultId)) !== undefined) continue
-    const devices = new Map<string, Holder>([...(identity?.devices ?? []), ...(yield* untaken(entry.vaultId))])
-    const found = yield* takeVault(name, entry, devices)
+    // another device may go by the name that a removed one had
+    const found = yield* takeVault(name, entry, identity?.devices ?? [], yield* untaken(entry.vaultId))
     if (found.taken !== undefined) taken.push(found.taken)
     else problems.push(...found.problems.map((problem) => `vault ${name}: ${problem}`))
     if (wanted !== undefined && found.taken === undefined && found.problems.length === 0)

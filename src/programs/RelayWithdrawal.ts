@@ -30,6 +30,9 @@ const told = (label: string, place: string, ended: Places.Withdrawn): ReadonlyAr
       ])
 ]
 
+/** So long one place may take: what it does not do now is tried again, and others wait for it. */
+const patience = "1 minute"
+
 /** Tries it at one place: what is to be told, and whether the place is to be asked again. */
 const at = Effect.fnUntraced(function* (name: string, { device, label }: Removed) {
   const places = yield* Places.Places
@@ -37,6 +40,10 @@ const at = Effect.fnUntraced(function* (name: string, { device, label }: Removed
     new Places.WithdrawalError({ reason: "Unavailable", place: name, detail: message })
   const ended = yield* Effect.mapError(places.open(name), cannotOpen).pipe(
     Effect.flatMap(({ withdraw }) => withdraw?.(device) ?? Effect.succeed({ tokens: [], others: [] })),
+    Effect.timeoutFail({
+      duration: patience,
+      onTimeout: () => cannotOpen({ message: `no answer within ${patience}` })
+    }),
     Effect.either
   )
   if (Either.isRight(ended))
@@ -65,6 +72,9 @@ const over = Effect.fnUntraced(function* (
   const done = before.filter((name) => !names.includes(name))
   const waiting: Array<string> = []
   const problems: Array<string> = []
+  // a place that comes later has nothing of the device
+  if (names.length === 0)
+    yield* state.saveWithdrawal(new IdentityState.Withdrawal({ device, label, done: [...done], waiting }))
   for (const [index, name] of names.entries()) {
     const outcome = yield* at(name, { device, label })
     if (!(outcome.isNothing && before.includes(name))) problems.push(...outcome.problems)

@@ -1,5 +1,9 @@
 /** The printable page: its square code reads as the words, and its commands are those that recover. */
+import { mkdtempSync, readdirSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { wordlist } from "@scure/bip39/wordlists/english.js"
+import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
 import * as Redacted from "effect/Redacted"
 import { describe, expect, it } from "vitest"
@@ -116,6 +120,22 @@ describe("the page's square code", () => {
     // the shortest and the longest that there are
     for (const one of ["act", "abstract"]) check(Array.from({ length: 12 }, () => one))
     expect(versions.size).toBeGreaterThan(2)
+  })
+})
+
+describe("the page's file", () => {
+  it("is not left behind, with a part of the words, where it could not be written", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "cairn-page-"))
+    const file = join(folder, "page.html")
+    // more than any square code holds
+    const words = Redacted.make("word ".repeat(2000))
+    const written = await Effect.runPromise(
+      Effect.either(RecoveryPage.write(file, { words, did: "did:s5:x", stores: [], madeAt: 0 }))
+    )
+    const left = readdirSync(folder)
+    rmSync(folder, { recursive: true })
+    expect(written._tag).toBe("Left")
+    expect(left).toEqual([])
   })
 })
 

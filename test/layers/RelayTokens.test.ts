@@ -3,11 +3,14 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
+import * as TestClock from "effect/TestClock"
 import * as BlobStoreObjects from "../../src/layers/BlobStoreObjects.ts"
 import * as CryptoAuto from "../../src/layers/CryptoAuto.ts"
 import * as ObjectStoreMemory from "../../src/layers/ObjectStoreMemory.ts"
 import * as PlaceFromAddress from "../../src/layers/PlaceFromAddress.ts"
 import * as RegistryMemory from "../../src/layers/RegistryMemory.ts"
+import type * as RelayClient from "../../src/layers/RelayClient.ts"
+import * as RelayDelegation from "../../src/layers/RelayDelegation.ts"
 import * as RelayTokensObjectStore from "../../src/layers/RelayTokensObjectStore.ts"
 import * as RelayAccess from "../../src/programs/RelayAccess.ts"
 import * as Bytes from "../../src/schema/Bytes.ts"
@@ -200,4 +203,70 @@ describe("a token whose record is damaged", () => {
         assert.deepStrictEqual(yield* relay.tokens.damaged, [])
       })
     )
+})
+
+describe("a relay's tokens", () => {
+  for (const reason of ["Unreadable", "Denied"] as const)
+    fact(
+      `are made, listed and taken away where what tells of changes is ${reason}`,
+      Effect.gen(function* () {
+        const objects = yield* ObjectStoreMemory.make()
+        const failed = (path: string) =>
+          new ObjectStoreError({ reason, store: "memory", operation: "any", path, detail: "no" })
+        const isMark = (path: string) => path === "tokens.changed"
+        const tokens = yield* RelayTokensObjectStore.make({
+          ...objects,
+          get: (path, range) => (isMark(path) && reason === "Unreadable" ? failed(path) : objects.get(path, range)),
+          put: (path, bytes) => (isMark(path) && reason === "Denied" ? failed(path) : objects.put(path, bytes))
+        })
+        assert.isTrue(yield* tokens.create(new RelayTokens.Token({ name: "phone", hash: phoneKey })))
+        assert.lengthOf(yield* tokens.list, 1)
+        yield* Effect.either(tokens.remove("phone"))
+        yield* TestClock.adjust("1 second")
+        assert.lengthOf(yield* tokens.list, 0)
+      })
+    )
+
+  fact(
+    "are taken away though their records lead back to themselves",
+    Effect.gen(function* () {
+      const tokens = yield* RelayTokensObjectStore.make(yield* ObjectStoreMemory.make())
+      for (const [name, hash, parent] of [
+        ["a", phoneKey, otherKey],
+        ["b", otherKey, phoneKey]
+      ] as const)
+        yield* tokens.create(new RelayTokens.Token({ name, hash, parent }))
+      assert.deepStrictEqual(yield* tokens.remove("a"), ["a", "b"])
+    })
+  )
+
+  fact(
+    "are not what a hostile relay says they are",
+    Effect.gen(function* () {
+      const answering = (tokens: ReadonlyArray<unknown>, withdrawn: ReadonlyArray<string>) => {
+        const sent: Array<string> = []
+        const client: RelayClient.Client = {
+          name: "hostile",
+          send: ({ method }) =>
+            Effect.sync(() => {
+              sent.push(method)
+              return { status: 200, body: Bytes.fromUtf8(JSON.stringify({ name: "x", tokens, withdrawn })) }
+            }),
+          stream: () => Effect.die("not asked for")
+        }
+        return { client, sent }
+      }
+      const one = { id: phoneKey, name: "phone", device: phoneKey }
+      const odd = answering([one], ["phone", "other", "\u001b[2J", "x".repeat(100_000)])
+      const done = yield* RelayDelegation.withdraw(odd.client, "meeting", phoneKey)
+      assert.deepStrictEqual(done, { tokens: ["phone"], others: ["other"] })
+      const many = answering(
+        Array.from({ length: 5000 }, () => one),
+        []
+      )
+      const error = yield* Effect.flip(RelayDelegation.withdraw(many.client, "meeting", phoneKey))
+      assert.strictEqual(error.reason, "Unavailable")
+      assert.deepStrictEqual(many.sent, ["GET"])
+    })
+  )
 })

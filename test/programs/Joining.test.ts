@@ -5,6 +5,7 @@ import * as ApprovalsObjectStore from "../../src/layers/ApprovalsObjectStore.ts"
 import * as ObjectStoreMemory from "../../src/layers/ObjectStoreMemory.ts"
 import * as StagingObjectStore from "../../src/layers/StagingObjectStore.ts"
 import * as Devices from "../../src/programs/Devices.ts"
+import * as Head from "../../src/programs/Head.ts"
 import * as Identity from "../../src/programs/Identity.ts"
 import * as IdentityUpkeep from "../../src/programs/IdentityUpkeep.ts"
 import * as Joining from "../../src/programs/Joining.ts"
@@ -13,11 +14,12 @@ import * as Rekey from "../../src/programs/Rekey.ts"
 import * as Task from "../../src/programs/Task.ts"
 import * as TaskHost from "../../src/programs/TaskHost.ts"
 import * as Vault from "../../src/programs/Vault.ts"
+import * as StorePath from "../../src/schema/StorePath.ts"
 import type * as TaskEvent from "../../src/schema/TaskEvent.ts"
 import type * as TaskSpec from "../../src/schema/TaskSpec.ts"
 import * as TaskEvents from "../../src/services/TaskEvents.ts"
 import { admit, contextOf, join, person } from "../support/joining.ts"
-import { device, opened } from "../support/person.ts"
+import { device, opened, save } from "../support/person.ts"
 import { backup, later, latest, mapping, patiently } from "../support/programs.ts"
 
 describe("a device that joins", () => {
@@ -136,4 +138,22 @@ describe("what a third device published before another was let in", () => {
         assert.deepInclude(yield* phone.on(latest), { "one/f": "1", "two/g": "2" })
       })
     )
+})
+
+describe("a place that was left behind", () => {
+  it.effect("keeps nobody from pulling, though it has no longer what its old head of this device names", () =>
+    Effect.gen(function* () {
+      const { all, laptop } = yield* person()
+      const [first] = all
+      const old = new Map(first.entries)
+      const before = yield* laptop.on(Effect.flatMap(Vault.open("docs"), (vault) => Head.newest(vault)))
+      yield* laptop.world.disk.put("/one/g", "2")
+      yield* later
+      yield* patiently(save(laptop))
+      for (const [key, bytes] of old) first.entries.set(key, bytes)
+      yield* first.objects.remove(StorePath.blob(first.objects.features, before!.hash))
+      const elsewhere = Effect.flatMap(Vault.open("docs"), Devices.elsewhere)
+      assert.isUndefined(yield* patiently(laptop.on(elsewhere)))
+    })
+  )
 })

@@ -10,12 +10,12 @@ import * as Joining from "../../src/programs/Joining.ts"
 import * as RelayWithdrawal from "../../src/programs/RelayWithdrawal.ts"
 import * as Bytes from "../../src/schema/Bytes.ts"
 import * as IdentityState from "../../src/services/IdentityState.ts"
-import { WithdrawalError } from "../../src/services/Places.ts"
+import * as Places from "../../src/services/Places.ts"
 import { place, type TestPlace } from "../support/identity.ts"
 import { device, establish, type PersonDevice } from "../support/person.ts"
 import { later, patiently } from "../support/programs.ts"
 
-type Answer = "gone" | "away" | "refused" | "not below"
+type Answer = "gone" | "away" | "silent" | "refused" | "not below"
 
 /** A place in memory that gives tokens as a relay does: whoever was let in is in `tokens`, by key and name. */
 const relay = Effect.fnUntraced(function* (name: string) {
@@ -35,7 +35,8 @@ const relay = Effect.fnUntraced(function* (name: string) {
       withdraw: (key) =>
         Effect.suspend(() => {
           const failed = (reason: "Refused" | "Unavailable", detail: string) =>
-            new WithdrawalError({ reason, place: name, detail })
+            new Places.WithdrawalError({ reason, place: name, detail })
+          if (control.answer === "silent") return Effect.never
           if (control.answer === "away") return failed("Unavailable", "it is away")
           if (control.answer === "refused") return failed("Refused", "it does not want to")
           const found = control.answer === "not below" ? undefined : tokens.get(key)
@@ -157,6 +158,28 @@ describe("a device that is removed", () => {
         assert.deepStrictEqual(yield* pending(laptop), [])
         assert.deepStrictEqual(yield* upkeep(laptop), [])
       }
+    })
+  )
+
+  it.effect("is removed though a relay never answers, which is asked again later", () =>
+    Effect.gen(function* () {
+      const { control, laptop, tokens } = yield* person()
+      control.answer = "silent"
+      assert.match((yield* remove(laptop))[0]!, /meeting: no answer within 1 minute; so phone can write there still/)
+      assert.deepStrictEqual(yield* pending(laptop), [["phone", "meeting"]])
+      control.answer = "gone"
+      yield* upkeep(laptop)
+      assert.strictEqual(tokens.size, 0)
+    })
+  )
+
+  it.effect("has no token at a relay that comes later", () =>
+    Effect.gen(function* () {
+      const { laptop } = yield* person()
+      const places = yield* laptop.on(Places.Places)
+      const without = { ...places, withTokens: [] }
+      yield* patiently(laptop.on(Effect.provideService(Devices.remove("phone"), Places.Places, without)))
+      assert.deepStrictEqual(yield* pending(laptop), [])
     })
   )
 })

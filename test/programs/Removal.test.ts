@@ -6,7 +6,10 @@ import * as Head from "../../src/programs/Head.ts"
 import * as Identity from "../../src/programs/Identity.ts"
 import * as IdentityUpkeep from "../../src/programs/IdentityUpkeep.ts"
 import * as Joining from "../../src/programs/Joining.ts"
+import * as NewPhrase from "../../src/programs/NewPhrase.ts"
+import * as Recovery from "../../src/programs/Recovery.ts"
 import * as Vault from "../../src/programs/Vault.ts"
+import * as Bytes from "../../src/schema/Bytes.ts"
 import { admit, blobsOf, contextOf, join, person } from "../support/joining.ts"
 import { device } from "../support/person.ts"
 import { backup, later, latest, mapping, patiently } from "../support/programs.ts"
@@ -102,6 +105,66 @@ describe("a device that is removed", () => {
       assert.strictEqual((yield* patiently(laptop.on(Joining.takeMissing("photos")))).taken.length, 1)
       const last = yield* patiently(laptop.on(Devices.remove("phone")))
       assert.deepStrictEqual([last.vaults, last.elsewhere, last.problems], [["photos"], [], []])
+    })
+  )
+
+  it.effect("has the key of its time, also when the removal is completed after the phrase was changed", () =>
+    Effect.gen(function* () {
+      const { all, laptop } = yield* person()
+      const phone = yield* device(all, { "/photos/q": "q" })
+      yield* join(laptop, phone, all, "phone")
+      yield* patiently(phone.on(backup(mapping("/photos"), "photos")))
+      yield* patiently(phone.on(IdentityUpkeep.run("phone")))
+      yield* patiently(laptop.on(Devices.remove("phone")))
+      const { phrase } = yield* laptop.on(Recovery.draw())
+      yield* patiently(laptop.on(Effect.flatMap(Recovery.found(phrase), NewPhrase.begin)))
+      assert.isTrue(yield* patiently(laptop.on(NewPhrase.proceed())))
+      assert.strictEqual((yield* patiently(laptop.on(Joining.takeMissing("photos")))).taken.length, 1)
+      const last = yield* patiently(laptop.on(Devices.remove("phone")))
+      assert.deepStrictEqual([last.vaults, last.elsewhere], [["photos"], []])
+      assert.deepStrictEqual(yield* laptop.on(Devices.incomplete()), [])
+    })
+  )
+
+  it.effect("is told from another that has its name since, and hides nothing of that one", () =>
+    Effect.gen(function* () {
+      const { all, laptop } = yield* person()
+      const desktop = yield* device(all, { "/photos/p": "p" })
+      yield* join(laptop, desktop, all, "desktop")
+      const phone = yield* device(all)
+      yield* join(laptop, phone, all, "phone")
+      yield* patiently(desktop.on(backup(mapping("/photos"), "photos")))
+      yield* patiently(desktop.on(IdentityUpkeep.run("desktop")))
+      yield* patiently(laptop.on(Devices.remove("phone")))
+      const anew = yield* device(all, { "/photos/r": "r" })
+      const joined = yield* admit(laptop, anew, "phone")
+      assert.strictEqual(joined.grant.label, "phone")
+      yield* anew.on(Joining.enter(joined, all[0].place, () => Effect.void))
+      yield* patiently(desktop.on(IdentityUpkeep.run("desktop")))
+      assert.strictEqual((yield* patiently(anew.on(Joining.takeMissing("photos")))).taken.length, 1)
+      yield* patiently(anew.on(backup(mapping("/photos"), "photos")))
+
+      const keyOf = (one: typeof phone) =>
+        Effect.map(one.world.keyring.ensureDevice, ({ publicKey }) => Bytes.toHex(publicKey).slice(0, 10))
+      const [former, now] = [yield* keyOf(phone), yield* keyOf(anew)]
+      const error = yield* Effect.flip(patiently(laptop.on(Devices.remove("phone"))))
+      assert.include(error.message, `(phone ${now}, phone ${former}, removed)`)
+      assert.isTrue((yield* laptop.on(Identity.read()))!.devices.has("phone"))
+
+      assert.strictEqual((yield* patiently(laptop.on(Joining.takeMissing("photos")))).taken.length, 1)
+      const held = yield* laptop.on(
+        Effect.gen(function* () {
+          const vault = yield* Vault.open("photos")
+          const head = yield* Head.newest(vault)
+          return [...(yield* Stream.runCollect(Head.tree(vault, head!).scan()))].map(([key]) => key)
+        })
+      )
+      assert.include(held, "photos/r")
+      const last = yield* patiently(laptop.on(Devices.remove(former)))
+      assert.deepStrictEqual([last.label, last.vaults, last.elsewhere, last.problems], ["phone", ["photos"], [], []])
+      assert.isTrue((yield* laptop.on(Identity.read()))!.devices.has("phone"))
+      assert.strictEqual((yield* patiently(laptop.on(Devices.remove("phone")))).label, "phone")
+      assert.isFalse((yield* laptop.on(Identity.read()))!.devices.has("phone"))
     })
   )
 })
