@@ -16,8 +16,11 @@ const jobStored = 2 * 1024 * 1024
 const jobPlain = 4 * 1024 * 1024
 const jobLeaves = 512
 
-/** Files of one job, and such jobs at the same time: each may hold a directory of its own open. */
-const jobFiles = 128
+/**
+ * Files of one job, and such jobs at the same time: each may hold a directory of its own open, for two batches at once, and
+ * many systems let a program have no more than 1024 files open.
+ */
+const jobFiles = 64
 const makingInFlight = 4
 
 /** Jobs under way or waiting at the same time; the sealer bounds their bytes. */

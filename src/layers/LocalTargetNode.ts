@@ -244,12 +244,13 @@ export const make = (
     const fillFile: NonNullable<Target["fillFile"]> = (components, size, fill, settings = {}) =>
       makeFile(components, settings, (fd, at) =>
         Effect.zipRight(
-          Effect.uninterruptible(Files.order(at, (done) => fs.ftruncate(fd, size, done))),
           fill({
             descriptor: fd,
             write: (bytes, position) =>
               Effect.suspend(() => Files.attempt(at, () => void Sparse.writeAt(fd, bytes, position)))
-          })
+          }),
+          // not before: a length that nothing stands for is no reason to say that the disk is full
+          Effect.uninterruptible(Files.order(at, (done) => fs.ftruncate(fd, size, done)))
         )
       )
 

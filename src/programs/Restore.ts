@@ -83,6 +83,12 @@ const groupsInFlight = 2
 /** Blobs of a group that are read one by one at the same time, where they do not come together. */
 const readsInFlight = 8
 
+/**
+ * The longest file whose chunks are written in any order: file systems take positions up to there. Behind one that lies about
+ * its length, others would be refused before the lie is found.
+ */
+const longestFilled = 1n << 42n
+
 /** Other files that are written at the same time. */
 const othersInFlight = 4
 
@@ -231,7 +237,8 @@ export const restore = Effect.fn("Restore.restore")(function* (snapshot: Snapsho
     }
     if (there !== undefined && !overwrite) return yield* differs(key)
     const { filed } = sealer
-    if (filed !== undefined && target.fillFile !== undefined && entry.content?.structural === "link") {
+    const isLinked = entry.content?.structural === "link" && size <= longestFilled
+    if (filed !== undefined && target.fillFile !== undefined && isLinked) {
       const fill = (file: LocalTree.OpenFile) =>
         FileExport.fillFile(pipeline, entry, filed, file, (bytes) => progress.step({ bytes }))
       yield* Effect.flatMap(target.fillFile(at, Number(size), fill, { ...wanted, overwrite }), noted(key))

@@ -240,8 +240,8 @@ export interface Target {
     ) => Effect.Effect<ReadonlyArray<ReadonlyArray<Note> | undefined>>
   ) => Effect.Effect<ReadonlyArray<ReadonlyArray<Note> | undefined>>
   /**
-   * As {@link Target.writeFile}, the bytes written in any order by `fill`, which is given the open file: `size` zeros. Lacking
-   * where there are no descriptors.
+   * As {@link Target.writeFile}, the bytes written in any order by `fill`, which is given the open file: zeros, as many as
+   * `size` says in the end. Lacking where there are no descriptors.
    */
   readonly fillFile?: <E>(
     components: Components,

@@ -54,6 +54,23 @@ describe("LocalTreeNode", () => {
     })
   )
 
+  onDisk("a file that is filled is as long as it should be, and one that cannot be says why", (directory) =>
+    Effect.gen(function* () {
+      const tree = yield* LocalTree
+      const target = yield* tree.openTarget(path.join(directory, "out"))
+      const { fillFile } = target
+      if (fillFile === undefined) return
+      yield* fillFile(["file"], 300_000, (file) => file.write(Bytes.fromUtf8("words"), 100_000))
+      const expected = Buffer.alloc(300_000)
+      expected.write("words", 100_000)
+      assert.isTrue(fs.readFileSync(path.join(directory, "out", "file")).equals(expected))
+      // lengths that no file system takes: the lie is what is told, not a full disk
+      for (const size of [2 ** 63, 2 ** 53 - 1])
+        assert.strictEqual(yield* Effect.flip(fillFile(["lie"], size, () => Effect.fail("a lie"))), "a lie")
+      assert.deepStrictEqual(fs.readdirSync(path.join(directory, "out")), ["file"])
+    })
+  )
+
   onDisk("names that are no UTF-8 are listed as bytes, read, and shown without harm", (directory) =>
     Effect.gen(function* () {
       const tree = yield* LocalTree
