@@ -80,7 +80,12 @@ const elsewhere = Array.from({ length: Snapshots.inlineHistory }, (_, index) => 
 describe("two writers at once", () => {
   fact("three sources that publish at the same time are all in the head, and each counts one snapshot", files, () =>
     Effect.gen(function* () {
-      const results = yield* patiently(Effect.all([one, two, three].map((each) => backup(each)), { concurrency: "unbounded" }))
+      const results = yield* patiently(
+        Effect.all(
+          [one, two, three].map((each) => backup(each)),
+          { concurrency: "unbounded" }
+        )
+      )
       assert.deepStrictEqual(yield* latest, all)
       assert.deepStrictEqual(results.map(({ published }) => published.revision).sort(), [1n, 2n, 3n])
       const vault = yield* Vault.open("docs")
