@@ -34,11 +34,35 @@ import * as Sparse from "./internal/sparse.ts"
 const pathOf = (root: LocalPath.LocalPath, components: Components): LocalPath.LocalPath =>
   components.reduce((path, component) => LocalPath.child(path, LocalPath.nameOf(component)), root)
 
+/**
+ * Makes the directory and those above it. Not the recursive call of the library: that tries again for ever where nothing can be
+ * made in a directory that is there, as in /proc.
+ */
+const makeAll = (path: string, at: Files.Place): Effect.Effect<void, LocalTreeError> => {
+  const make = Files.order(at, (done) => fs.mkdir(path, done))
+  const above = Path.dirname(path)
+  return make.pipe(
+    Effect.catchIf(
+      (error) => error.reason === "NotFound" && above !== path,
+      () => Effect.zipRight(makeAll(above, at), make)
+    ),
+    Effect.catchIf(
+      (error) => error.reason !== "NotFound",
+      (error) =>
+        Effect.flatMap(
+          // a read-only or a foreign place may say anything of one that is there
+          Effect.either(Files.call<fs.Stats>(at, (done) => fs.stat(path, done))),
+          (there) => (there._tag === "Right" && there.right.isDirectory() ? Effect.void : Effect.fail(error))
+        )
+    )
+  )
+}
+
 const prepare = (at: Files.Place, directory: string): Effect.Effect<LocalPath.LocalPath, LocalTreeError> =>
   Effect.gen(function* () {
     if (directory === "" || directory.includes("\0")) return yield* Files.failure(at, "Unsafe", "it is no path")
     const wanted = Path.resolve(directory)
-    yield* Files.order(at, (done) => fs.mkdir(wanted, { recursive: true }, done)).pipe(
+    yield* makeAll(wanted, at).pipe(
       Effect.mapError((error) =>
         error.reason === "Exists"
           ? Files.failure(at, "NotADirectory", "something that is no directory is there already")

@@ -54,6 +54,15 @@ describe("LocalTreeNode", () => {
     })
   )
 
+  onDisk("a target where nothing can be made is an error at once", () =>
+    Effect.gen(function* () {
+      if (process.platform !== "linux") return
+      const tree = yield* LocalTree
+      const error = yield* Effect.flip(tree.openTarget("/proc/nothing/can-be-made-here"))
+      assert.strictEqual(error.reason, "NotFound")
+    })
+  )
+
   onDisk("a file that is filled is as long as it should be, and one that cannot be says why", (directory) =>
     Effect.gen(function* () {
       const tree = yield* LocalTree
