@@ -101,6 +101,13 @@ const compressionLevel = (pipeline: BlobPipeline): number | undefined => {
   }
 }
 
+/** What padding is made in; longer ones take memory of their own. */
+const scratch = new Uint8Array(256 * 1024)
+
+/** Not zeroed, and the same again at the next call. */
+const scratchOf = (length: number): Uint8Array =>
+  length <= scratch.length ? scratch.subarray(0, length) : new Uint8Array(length)
+
 /**
  * The stored form of `plaintext`; without a pipeline it is stored as it is.
  *
@@ -135,7 +142,10 @@ export const encode = (
 
   const padded = (length: number) => Math.ceil(length / block) * block
   const level = compressionLevel(pipeline)
-  const compressed = level === undefined ? plaintext : primitives.zstdCompress(level, plaintext)
+  // what is encrypted is new memory anyway: until then nobody else looks at it
+  const isNew = key.right !== undefined
+  const compress = (isNew && primitives.zstdCompressOnce) || primitives.zstdCompress
+  const compressed = level === undefined ? plaintext : compress(level, plaintext)
   const skipped =
     pipeline.skipWhenUnhelpful === true && plaintext.length > 0 && padded(compressed.length) >= padded(plaintext.length)
   const content = skipped ? plaintext : compressed
@@ -143,8 +153,9 @@ export const encode = (
   const length = padded(content.length)
   let stored = content
   if (length > content.length) {
-    stored = new Uint8Array(length)
+    stored = isNew ? scratchOf(length) : new Uint8Array(length)
     stored.set(content)
+    stored.fill(0, content.length)
   }
   if (key.right !== undefined) stored = primitives.chacha20(key.right, stored)
   return Either.right({

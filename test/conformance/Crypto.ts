@@ -104,6 +104,8 @@ export const suite = <E>(name: string, live: Layer.Layer<Crypto, E>) =>
             }
             for (const [which, hasher] of hashers.entries()) {
               assert.strictEqual(plain(hasher.digest()), Bytes.toHex(nobleBlake3(fed[which]!)))
+              // nothing of what it was fed stays behind for the next
+              assert.strictEqual(plain(crypto.hasher().digest()), Bytes.toHex(nobleBlake3(new Uint8Array(0))))
             }
           }),
           { numRuns: 30 }

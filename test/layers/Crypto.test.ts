@@ -45,8 +45,29 @@ describe("native and portable", () => {
         assert.isTrue(Bytes.equals(portable.zstdCompress(level, input), expected), `input ${i}, level ${level}`)
         const back = portable.zstdDecompress(expected, length)
         assert.isTrue(Bytes.equals(Either.getOrThrow(back), input), `input ${i} back`)
+        const once = native.zstdDecompressOnce?.(expected, length)
+        assert.isTrue(once !== undefined && Bytes.equals(Either.getOrThrow(once), input), `input ${i} back once`)
       }
     })
+  )
+
+  it.effect(
+    "what is decompressed to be looked at once leaves what was decompressed before alone, and keeps to the limit",
+    () =>
+      Effect.gen(function* () {
+        const { zstdCompress, zstdDecompress, zstdDecompressOnce } = (yield* CryptoNative.make).primitives
+        if (zstdDecompressOnce === undefined) return assert.fail("the native library has it")
+        const frame = zstdCompress(1, Bytes.fromUtf8("first"))
+        const kept = Either.getOrThrow(zstdDecompress(frame, 5))
+        const once = Either.getOrThrow(zstdDecompressOnce(zstdCompress(1, Bytes.fromUtf8("other")), 5))
+        assert.isTrue(Bytes.equals(kept, Bytes.fromUtf8("first")) && Bytes.equals(once, Bytes.fromUtf8("other")))
+        zstdCompress(1, new Uint8Array(5))
+        zstdDecompress(frame, 5)
+        assert.isTrue(Bytes.equals(once, Bytes.fromUtf8("other")))
+        assert.isTrue(Either.isLeft(zstdDecompressOnce(frame, 4)))
+        const long = new Uint8Array(3_000_000).fill(7)
+        assert.isTrue(Bytes.equals(Either.getOrThrow(zstdDecompressOnce(zstdCompress(1, long), long.length)), long))
+      })
   )
 
   it.effect("write the same frame at the strong levels", () =>

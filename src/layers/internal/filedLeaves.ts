@@ -162,14 +162,26 @@ export const perform = (
     decrypted = primitives.chacha20(key, bytes)
     return decrypted
   }
-  const opened = Unsealing.open({ ...primitives, chacha20 }, context)
+  /** What the last plaintext lies in, where the next one will lie too. */
+  let reused: ArrayBufferLike | undefined
+  const { zstdDecompressOnce } = primitives
+  const zstdDecompress: Primitives["zstdDecompress"] =
+    zstdDecompressOnce === undefined
+      ? primitives.zstdDecompress
+      : (bytes, limit) => {
+          const content = zstdDecompressOnce(bytes, limit)
+          if (Either.isRight(content)) reused = content.right.buffer
+          return content
+        }
+  const opened = Unsealing.open({ ...primitives, chacha20, zstdDecompress }, context)
+  /** Whether the next leaf is read, or decompressed, to the same place. */
+  const isBorrowed = ({ buffer }: Uint8Array): boolean => buffer === kept?.buffer || buffer === reused
 
   const garbage: Array<Uint8Array> = []
   let garbageBytes = 0
   /** Gives a plaintext's memory back, some time soon. */
   const drop = (bytes: Uint8Array) => {
-    // what was not encoded at all lies in the buffer that is read into
-    if (bytes.buffer === kept?.buffer) return
+    if (isBorrowed(bytes)) return
     garbage.push(bytes)
     garbageBytes += bytes.length
     if (garbage.length < mostGarbage && garbageBytes < mostGarbageBytes) return
@@ -224,6 +236,7 @@ export const perform = (
       if (last < 0 || !isSame(last, index)) {
         if (same !== undefined) drop(same)
         const bytes = plaintext(index, stored)
+        // what was not encoded at all lies where the next leaves are read to
         same = bytes?.buffer === kept?.buffer ? bytes?.slice() : bytes
         last = index
       }
@@ -270,7 +283,7 @@ export const perform = (
       const bytes = plaintext(index, stored)
       const rest = --missing[number]!
       // its memory is read into again before the others of the file are there
-      pieces[index] = rest > 0 && bytes?.buffer === kept?.buffer ? bytes?.slice() : bytes
+      pieces[index] = bytes !== undefined && rest > 0 && isBorrowed(bytes) ? bytes.slice() : bytes
       if (rest === 0) finish(number)
     })
     return { id, done, notes }
