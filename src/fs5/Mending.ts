@@ -10,7 +10,7 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Hash from "../schema/Hash.ts"
-import type { BlobStoreError, Service } from "../services/BlobStore.ts"
+import { type BlobStoreError, batchOf, type Service } from "../services/BlobStore.ts"
 
 /**
  * As `blobs.put`, but a blob that is there already is read, and replaced if it is damaged.
@@ -33,7 +33,10 @@ export const put = (blobs: Service, hash: Hash.Hash, bytes: Uint8Array): Effect.
       return error.reason === "Damaged" || error.reason === "Unreadable" ? replace : Effect.fail(error)
     })
   )
-  return Effect.flatMap(blobs.has(hash), (present) => (present ? mend : write))
+  const batch = batchOf(blobs)
+  return batch === undefined
+    ? Effect.flatMap(blobs.has(hash), (present) => (present ? mend : write))
+    : Effect.flatMap(batch.putNew(hash, bytes), (was) => (was ? mend : Effect.void))
 }
 
 /** `blobs`, where every put is a {@link put}. @since 0.1.0 @category combinators */

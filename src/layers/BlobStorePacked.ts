@@ -20,7 +20,7 @@ import * as Hash from "../schema/Hash.ts"
 import * as PackCatalogue from "../schema/PackCatalogue.ts"
 import type { Primitives } from "../schema/Primitives.ts"
 import * as StorePath from "../schema/StorePath.ts"
-import { BlobStore, BlobStoreError, type Bulk, type Service } from "../services/BlobStore.ts"
+import { type Batch, BlobStore, BlobStoreError, type Bulk, type Service } from "../services/BlobStore.ts"
 import { Crypto } from "../services/Crypto.ts"
 import { ObjectStore, ObjectStoreError, type Service as Objects } from "../services/ObjectStore.ts"
 import { type Service as Index, PackIndex, type PackIndexError, type Place } from "../services/PackIndex.ts"
@@ -375,10 +375,13 @@ export const make = (options: Options): Effect.Effect<Packed, never, Scope.Scope
       )
     }
 
+    const findAll = (hashes: ReadonlyArray<Hash.Hash>) =>
+      index.findAll?.(hashes) ?? Effect.forEach(hashes, (hash) => index.find(hash))
+
     /** Blobs that are in the index; those that are not there yet, or no more, are for `get`. */
     const bulk: Bulk = {
       locate: (hashes) =>
-        (index.findAll?.(hashes) ?? Effect.forEach(hashes, (hash) => index.find(hash))).pipe(
+        findAll(hashes).pipe(
           // nothing is lost: `get` looks again, and says what is wrong
           Effect.orElseSucceed((): ReadonlyArray<ReadonlyArray<Place>> => hashes.map(() => [])),
           Effect.map((found) =>
@@ -445,31 +448,63 @@ export const make = (options: Options): Effect.Effect<Packed, never, Scope.Scope
 
     /** Whether blobs are packed, once that was asked. */
     let packs: boolean | undefined
-    const putSlowly = (hash: Hash.Hash, bytes: Uint8Array) =>
+    /** Whether the blob was there. */
+    const putSlowly = (hash: Hash.Hash, bytes: Uint8Array, isLent: boolean) =>
       Effect.gen(function* () {
-        if (yield* inPack(hash)) return
-        if (yield* isPlain(hash, bytes.length)) return
+        if (yield* inPack(hash)) return true
+        if (yield* isPlain(hash, bytes.length)) return true
         packs ??= yield* isPacking
-        if (bytes.length > capacity || !packs) return yield* plain.put(hash, bytes)
-        yield* gather(hash, bytes)
-        yield* relieve
+        if (bytes.length > capacity || !packs) yield* plain.put(hash, isLent ? new Uint8Array(bytes) : bytes)
+        else {
+          yield* gather(hash, bytes)
+          yield* relieve
+        }
+        return false
       }).pipe(Effect.mapError((error) => (error instanceof BlobStoreError ? error : failed(Hash.toHex(hash))(error))))
 
-    const put = (hash: Hash.Hash, bytes: Uint8Array): Effect.Effect<void, BlobStoreError> =>
-      Effect.suspend(() => {
-        const key = Hash.toHex(hash)
-        if (held.has(key)) return Effect.void
-        return Effect.matchEffect(index.find(hash), {
-          onFailure: (error) => Effect.fail(failed(key)(error)),
-          onSuccess: (places) => {
-            // most blobs are new and there is room: for tens of thousands of them each step less is felt
-            const isNew = places.length === 0 && plainHashes instanceof Set && !plainHashes.has(key)
-            const hasRoom = packs === true && uncommitted < mostUncommitted && open.fits(hash, bytes.length)
-            if (!isNew || !hasRoom || held.has(key)) return putSlowly(hash, bytes)
-            held.set(key, open.add(hash, bytes))
+    /** Takes the blob if that goes at once: most are new and there is room, and for tens of thousands of them each step is felt. */
+    const takes = (hash: Hash.Hash, bytes: Uint8Array, places: ReadonlyArray<Place>): boolean => {
+      const key = Hash.toHex(hash)
+      const isNew = places.length === 0 && plainHashes instanceof Set && !plainHashes.has(key) && !held.has(key)
+      const hasRoom = packs === true && uncommitted < mostUncommitted && open.fits(hash, bytes.length)
+      if (!isNew || !hasRoom) return false
+      held.set(key, open.add(hash, bytes))
+      return true
+    }
+    const isHeld = (hash: Hash.Hash) => held.has(Hash.toHex(hash))
+
+    const place: Batch["putNew"] = (hash, bytes) =>
+      Effect.suspend(() =>
+        isHeld(hash)
+          ? Effect.succeed(true)
+          : Effect.matchEffect(index.find(hash), {
+              onFailure: (error) => Effect.fail(failed(Hash.toHex(hash))(error)),
+              onSuccess: (places) =>
+                takes(hash, bytes, places) ? Effect.succeed(false) : putSlowly(hash, bytes, false)
+            })
+      )
+    const put: Service["put"] = (hash, bytes) => Effect.asVoid(place(hash, bytes))
+
+    /** As `has` and then `put`: what others stored since is looked for once. */
+    const putNew: Batch["putNew"] = (hash, bytes) =>
+      Effect.suspend(() =>
+        lastDone > 0
+          ? place(hash, bytes)
+          : Effect.zipRight(Effect.mapError(discover, failed(Hash.toHex(hash))), place(hash, bytes))
+      )
+
+    const putAll: Batch["putAll"] = (blobs) =>
+      Effect.flatMap(Effect.mapError(findAll(blobs.map(({ hash }) => hash)), failed("(several blobs)")), (places) => {
+        const from = (first: number): Effect.Effect<void, BlobStoreError> =>
+          Effect.suspend(() => {
+            for (let at = first; at < blobs.length; at++) {
+              const { hash, stored } = blobs[at]!
+              if (isHeld(hash) || takes(hash, stored, places[at] ?? [])) continue
+              return Effect.zipRight(putSlowly(hash, stored, true), from(at + 1))
+            }
             return Effect.void
-          }
-        })
+          })
+        return from(0)
       })
 
     const list = Stream.unwrap(
@@ -496,6 +531,7 @@ export const make = (options: Options): Effect.Effect<Packed, never, Scope.Scope
       get,
       bulk,
       put,
+      batch: { put, putNew, putAll },
       // the damaged copy is forgotten once there is a good one; a power cut in between takes nothing that could be read
       replace: (hash, bytes) =>
         Effect.mapError(objects.put(packPath(hash), bytes), failed(Hash.toHex(hash))).pipe(

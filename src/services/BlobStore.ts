@@ -57,6 +57,21 @@ export interface Bulk {
   readonly file?: (object: string) => string
 }
 
+/** Ways to keep blobs that are cheaper than `put`. @since 0.1.0 @category models */
+export interface Batch {
+  /** The `put` of the service that these belong to. */
+  readonly put: Service["put"]
+  /** As `put`; whether the blob was here already. */
+  readonly putNew: (hash: Hash, bytes: Uint8Array) => Effect.Effect<boolean, BlobStoreError>
+  /**
+   * As `put` for many at once, far cheaper than one by one. What it keeps of the bytes it copies: their memory is the caller's
+   * again when this returns.
+   */
+  readonly putAll: (
+    blobs: ReadonlyArray<{ readonly hash: Hash; readonly stored: Uint8Array }>
+  ) => Effect.Effect<void, BlobStoreError>
+}
+
 /** @since 0.1.0 @category models */
 export interface Service {
   /** What people call this store. */
@@ -69,6 +84,8 @@ export interface Service {
   readonly get: (hash: Hash) => Effect.Effect<Uint8Array, BlobStoreError>
   /** Keeps `bytes`, whose hash the caller has computed, unless they are here already. Durable after `sync`. */
   readonly put: (hash: Hash, bytes: Uint8Array) => Effect.Effect<void, BlobStoreError>
+  /** What is cheaper than `put`, for who asks {@link batchOf}. */
+  readonly batch?: Batch
   /**
    * Keeps `bytes` in place of what is here under `hash`, in one step: nobody ever finds the blob absent because of it, not
    * even after a crash. For a blob that has rotted; a store that lacks it can only remove and put. Durable after `sync`.
@@ -86,3 +103,11 @@ export interface Service {
 
 /** @since 0.1.0 @category services */
 export class BlobStore extends Context.Tag("cairn/BlobStore")<BlobStore, Service>() {}
+
+/**
+ * What is cheaper than the service's `put`; nothing for one that was made of another by replacing `put`, which must not be passed by.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const batchOf = ({ batch, put }: Service): Batch | undefined => (batch?.put === put ? batch : undefined)
