@@ -7,8 +7,7 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
-import type * as Stream from "effect/Stream"
-import * as Batches from "./Batches.ts"
+import type * as Batches from "./Batches.ts"
 import type { Pipeline } from "./Pipeline.ts"
 import type { KeyedEntry } from "./ReadableLayer.ts"
 import * as TreeBuilder from "./TreeBuilder.ts"
@@ -17,7 +16,8 @@ import * as TreeReader from "./TreeReader.ts"
 
 /** The entries of an earlier tree, and what is known of the leaves they came from. @since 0.1.0 @category models */
 export interface CarriedLeaves {
-  readonly entries: Stream.Stream<KeyedEntry, TreeError>
+  /** All of them in key order, to be read once; a tree in which they are not is `DamagedTree`. */
+  readonly entries: Batches.Batches<KeyedEntry, TreeError>
   /**
    * As `builder.pushAll`; where the entries of a whole leaf stand among them, each the very object that `entries` gave, the
    * leaf is carried over by its link. The root is the same either way.
@@ -55,7 +55,7 @@ export const make = (pipeline: Pipeline, root: TreeReader.Root, mask: number): C
     from + leaf.entries.length <= entries.length && leaf.entries.every((entry, at) => entries[from + at] === entry)
 
   return {
-    entries: Batches.toStream(() => TreeReader.batches(pipeline, root, undefined, onLeaf)),
+    entries: TreeReader.batches(pipeline, root, undefined, onLeaf),
     pushAll: Effect.fnUntraced(function* (builder, entries) {
       let pending = 0
       for (let at = 0; at < entries.length; at++) {
@@ -68,6 +68,8 @@ export const make = (pipeline: Pipeline, root: TreeReader.Root, mask: number): C
         if (link.content === undefined || !builder.isAligned(1) || !(yield* pipeline.blobs.has(link.content.hash)))
           continue
         yield* builder.pushLink(1, key, link)
+        // the new tree has it too: who compares the two reads neither
+        pipeline.forgetNode(link.content)
         at += leaf.entries.length - 1
         pending = at + 1
       }

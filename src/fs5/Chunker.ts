@@ -125,18 +125,12 @@ export const contentDefined = (scan: GearScan.Scan = GearScan.scan): Chunker => 
 export const isContentDefined = (strategy: FileChunkingStrategy | undefined): boolean =>
   strategy === undefined || strategy._tag === "DataCdc"
 
-/**
- * The chunker of a context's strategy, which is content-defined where it is absent; the parameters that `DataCdc` carries
- * are descriptive and not looked at. A fixed length of 0 is `DamagedTree` `Unsupported`.
- *
- * @since 0.1.0
- * @category constructors
- */
-export const make = (strategy: FileChunkingStrategy | undefined): Either.Either<Chunker, DamagedTree> => {
-  if (strategy === undefined || strategy._tag === "DataCdc") return Either.right(contentDefined())
+/** How the strategy cuts; a cut is made anew for each chunk that was left open. */
+const cutOf = (strategy: FileChunkingStrategy | undefined): Either.Either<() => Cut, DamagedTree> => {
+  if (strategy === undefined || strategy._tag === "DataCdc") return Either.right(() => gearCut(GearScan.scan))
   const length = strategy._tag === "None" ? wholeFileLength : strategy.chunkSize
   return length >= 1
-    ? Either.right(fromCut(fixedCut(length)))
+    ? Either.right(() => fixedCut(length))
     : Either.left(
         new DamagedTree({
           reason: "Unsupported",
@@ -145,3 +139,38 @@ export const make = (strategy: FileChunkingStrategy | undefined): Either.Either<
         })
       )
 }
+
+/**
+ * The chunker of a context's strategy, which is content-defined where it is absent; the parameters that `DataCdc` carries
+ * are descriptive and not looked at. A fixed length of 0 is `DamagedTree` `Unsupported`.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (strategy: FileChunkingStrategy | undefined): Either.Either<Chunker, DamagedTree> =>
+  Either.map(cutOf(strategy), (cut) => fromCut(cut()))
+
+/**
+ * Where the chunks of `bytes` end, which begin at a cut and are all in memory: as {@link make}'s chunker cuts them, nothing
+ * copied. The rest behind the last cut is a chunk if the file ends with it, and not among them otherwise. No bytes are no chunk.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const ends = (
+  strategy: FileChunkingStrategy | undefined,
+  bytes: Uint8Array,
+  isEnd = true
+): Either.Either<ReadonlyArray<number>, DamagedTree> =>
+  Either.map(cutOf(strategy), (make) => {
+    const found: Array<number> = []
+    const cut = make()
+    for (let from = 0; from < bytes.length; ) {
+      const end = cut(bytes, from, 0)
+      if (end >= 0) found.push(end)
+      else if (isEnd) found.push(bytes.length)
+      if (end < 0) break
+      from = end
+    }
+    return found
+  })

@@ -10,8 +10,8 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { NodeEntry, SemanticMeta } from "../schema/Node.ts"
 import * as TraversalContext from "../schema/TraversalContext.ts"
-import type { BlobStoreError } from "../services/BlobStore.ts"
-import type { SealError, SealedChunk, Service as Sealer } from "../services/Sealer.ts"
+import { type BlobStoreError, batchOf } from "../services/BlobStore.ts"
+import type { Cut, SealError, SealedChunk, Service as Sealer } from "../services/Sealer.ts"
 import * as Chunker from "./Chunker.ts"
 import * as ChunkReuse from "./ChunkReuse.ts"
 import * as FileExport from "./FileExport.ts"
@@ -53,7 +53,11 @@ export interface Options {
 }
 
 /** The chunks of `source` in batches of about `batchLength` bytes; an empty source has none. */
-const batches = <E, R>(chunker: Chunker.Chunker, source: Stream.Stream<Uint8Array, E, R>, given: boolean) => {
+const batches = <E, R>(
+  chunker: Chunker.Chunker,
+  source: Stream.Stream<Uint8Array, E, R>,
+  given: boolean
+): Stream.Stream<Cut, E | DamagedTree, R> => {
   let open: Array<Uint8Array> = []
   let length = 0
   const take = (): ReadonlyArray<Uint8Array> => {
@@ -87,12 +91,18 @@ const batches = <E, R>(chunker: Chunker.Chunker, source: Stream.Stream<Uint8Arra
     const full = last === undefined ? [] : add([last])
     return open.length === 0 ? full : [...full, take()]
   })
-  return Stream.mapConcat(Stream.concat(whole, rest), (full) => full)
+  return Stream.mapConcat(Stream.concat(whole, rest), (full) => full.map((chunks) => ({ chunks })))
 }
 
-/** Runs `put` for all of `sealed`, several at a time, without a fiber for each. */
-const putAll = (pipeline: Pipeline, sealed: ReadonlyArray<SealedChunk>) => {
-  const put = (chunk: SealedChunk) => pipeline.blobs.put(chunk.hash, chunk.stored)
+/** Stores what was sealed, and gives its memory back where the store has a copy. */
+const putAll = ({ blobs }: Pipeline, sealer: Sealer, sealed: ReadonlyArray<SealedChunk>) => {
+  const batch = batchOf(blobs)
+  if (batch !== undefined)
+    return Effect.map(batch.putAll(sealed), () => {
+      sealer.recycle?.(sealed)
+    })
+  const put = (chunk: SealedChunk) => blobs.put(chunk.hash, chunk.stored)
+  // several at a time, without a fiber for each
   const length = Math.ceil(sealed.length / requestsInFlight)
   const strands = Array.from({ length: Math.min(requestsInFlight, sealed.length) }, (_, at) =>
     sealed.slice(at * length, (at + 1) * length)
@@ -107,16 +117,16 @@ const putAll = (pipeline: Pipeline, sealed: ReadonlyArray<SealedChunk>) => {
 const store = (
   pipeline: Pipeline,
   sealer: Sealer,
-  chunks: ReadonlyArray<Uint8Array>,
+  { chunks, hashes }: Cut,
   known?: KnownChunks.KnownChunks
 ): Effect.Effect<ReadonlyArray<ChunkReuse.LeafEntry>, SealError | BlobStoreError> =>
   Effect.suspend(() => {
     if (chunks.length === 0) return Effect.succeed([])
-    const asked = known === undefined ? undefined : KnownChunks.ask(known, pipeline.primitives, chunks)
+    const asked = known === undefined ? undefined : KnownChunks.ask(known, pipeline.primitives, chunks, hashes)
     const fresh = asked === undefined ? chunks : asked.fresh
     if (asked !== undefined && fresh.length === 0) return Effect.succeed(KnownChunks.answer(asked, []))
-    return Effect.flatMap(sealer.seal(pipeline.context, fresh, asked?.hashes), (sealed) =>
-      Effect.map(putAll(pipeline, sealed), () => {
+    return Effect.flatMap(sealer.seal(pipeline.context, fresh, asked?.hashes ?? hashes), (sealed) =>
+      Effect.map(putAll(pipeline, sealer, sealed), () => {
         const entries = sealed.map((chunk): ChunkReuse.LeafEntry => chunk.entry)
         return asked === undefined ? entries : KnownChunks.answer(asked, entries)
       })
@@ -126,20 +136,16 @@ const store = (
 const storeBatch = Effect.fnUntraced(function* (
   pipeline: Pipeline,
   sealer: Sealer,
-  chunks: ReadonlyArray<Uint8Array>,
+  cut: Cut,
   previous: ReadonlyArray<FileExport.PlacedChunk>,
   known: KnownChunks.KnownChunks | undefined
 ) {
-  if (previous.length === 0) return yield* store(pipeline, sealer, chunks, known)
+  if (previous.length === 0) return yield* store(pipeline, sealer, cut, known)
+  const { chunks } = cut
   const reused = yield* Effect.forEach(chunks, (chunk, at) => ChunkReuse.reuse(pipeline, chunk, previous[at]?.entry), {
     concurrency: requestsInFlight
   })
-  const fresh = yield* store(
-    pipeline,
-    sealer,
-    chunks.filter((_, at) => reused[at] === undefined),
-    known
-  )
+  const fresh = yield* store(pipeline, sealer, { chunks: chunks.filter((_, at) => reused[at] === undefined) }, known)
   let used = 0
   return reused.map((entry): ChunkReuse.LeafEntry => entry ?? fresh[used++]!)
 })
@@ -164,17 +170,20 @@ const linkEntry = (root: TreeBuilder.TreeLink, { override, semantic }: Options):
   ...(override !== undefined && { childContext: override })
 })
 
+/** `source` cut as the context says. */
+const cutAll = <E, R>({ context }: Pipeline, source: Stream.Stream<Uint8Array, E, R>, { given }: Options) =>
+  Stream.unwrap(Effect.map(Chunker.make(context.chunking), (chunker) => batches(chunker, source, given === true)))
+
 /** Everything after the choice of what is read: `kept` chunks come first, then those of `source`. */
 const assemble = <E, R>(
   pipeline: Pipeline,
   sealer: Sealer,
-  source: Stream.Stream<Uint8Array, E, R>,
+  source: Stream.Stream<Cut, E, R>,
   kept: Stream.Stream<ChunkReuse.LeafEntry, TreeError>,
   previous: Stream.Stream<FileExport.PlacedChunk, TreeError>,
   options: Options
 ): Effect.Effect<NodeEntry, E | TreeError | SealError, R> =>
   Effect.gen(function* () {
-    const chunker = yield* Chunker.make(pipeline.context.chunking)
     const builder = TreeBuilder.make(pipeline, { kind: "bytestream", mask: TreeBuilder.defaultMask })
     let first: ChunkReuse.LeafEntry | undefined
     let count = 0
@@ -195,15 +204,16 @@ const assemble = <E, R>(
 
     const takePrevious = yield* ChunkReuse.portions(previous)
     const known = options.override === undefined ? options.known : undefined
-    yield* batches(chunker, source, options.given === true).pipe(
-      Stream.mapEffect((chunks) => Effect.map(takePrevious(chunks.length), (before) => [chunks, before] as const)),
-      Stream.mapEffect(([chunks, before]) => storeBatch(pipeline, sealer, chunks, before, known), {
+    yield* source.pipe(
+      Stream.mapEffect((cut) => Effect.map(takePrevious(cut.chunks.length), (before) => [cut, before] as const)),
+      Stream.mapEffect(([cut, before]) => storeBatch(pipeline, sealer, cut, before, known), {
         concurrency: options.concurrency ?? defaultConcurrency
       }),
       Stream.runForEach(place)
     )
 
-    if (count <= 1) return leafEntry(first ?? (yield* store(pipeline, sealer, [new Uint8Array(0)]))[0]!, options)
+    if (count <= 1)
+      return leafEntry(first ?? (yield* store(pipeline, sealer, { chunks: [new Uint8Array(0)] }))[0]!, options)
     return linkEntry(Option.getOrThrow(Option.fromNullable(yield* builder.finish)).link, options)
   }).pipe(Effect.scoped)
 
@@ -226,7 +236,7 @@ export const importFile = <E, R>(
   return assemble(
     effective,
     sealer,
-    source,
+    cutAll(effective, source, options),
     Stream.empty,
     ChunkReuse.reusableChunks(effective, options.previous),
     options
@@ -234,8 +244,31 @@ export const importFile = <E, R>(
 }
 
 /**
- * As `importFile` for files whose bytes are in memory: the same entries, in their order. All chunks are sealed as one batch,
- * and the bytes are given away with their buffers.
+ * As `importFile` for a file that somebody cut as the pipeline's context says: the same entry. The bytes are given away.
+ *
+ * @since 0.1.0
+ * @category writing
+ */
+export const importCut = <E, R>(
+  pipeline: Pipeline,
+  sealer: Sealer,
+  source: Stream.Stream<Cut, E, R>,
+  options: Pick<Options, "concurrency" | "known"> = {}
+): Effect.Effect<NodeEntry, E | TreeError | SealError, R> =>
+  assemble(pipeline, sealer, source, Stream.empty, Stream.empty, options)
+
+/** A file whose bytes are in memory, cut as `context` says; its bytes are given away. @since 0.1.0 @category conversions */
+export const cut = (
+  { chunking }: TraversalContext.TraversalContext,
+  bytes: Uint8Array
+): Either.Either<Cut, DamagedTree> =>
+  Either.map(Chunker.ends(chunking, bytes), (ends) => ({
+    chunks: ends.length === 0 ? [bytes] : ends.map((end, at) => bytes.subarray(at === 0 ? 0 : ends[at - 1], end))
+  }))
+
+/**
+ * As `importCut` for files that are in memory, each with at least one chunk: the same entries, in their order. All chunks are
+ * sealed as one batch.
  *
  * @since 0.1.0
  * @category writing
@@ -243,35 +276,24 @@ export const importFile = <E, R>(
 export const importAll = Effect.fnUntraced(function* (
   pipeline: Pipeline,
   sealer: Sealer,
-  files: ReadonlyArray<Uint8Array>,
-  options: Pick<Options, "known" | "override"> = {}
+  files: ReadonlyArray<Cut>,
+  options: Pick<Options, "known"> = {}
 ) {
-  const effective = pipeline.within(options.override)
-  const known = options.override === undefined ? options.known : undefined
-  const chunker = yield* Chunker.make(effective.context.chunking)
-  const isOneChunk = Chunker.isContentDefined(effective.context.chunking)
-    ? (bytes: Uint8Array) => bytes.length < Chunker.minimumLength
-    : () => false
-  const chunks: Array<Uint8Array> = []
-  /** Where in `chunks` each file ends. */
-  const ends: Array<number> = []
-  for (const bytes of files) {
-    const before = chunks.length
-    if (!isOneChunk(bytes)) {
-      for (const chunk of chunker.push(bytes, true)) chunks.push(chunk)
-      const last = chunker.finish()
-      if (last !== undefined) chunks.push(last)
-    }
-    if (chunks.length === before) chunks.push(bytes)
-    ends.push(chunks.length)
-  }
-  const leaves = yield* store(effective, sealer, chunks, known)
+  const hashes = files.flatMap((file) => file.hashes ?? [])
+  const chunks = files.flatMap((file) => file.chunks)
+  const leaves = yield* store(
+    pipeline,
+    sealer,
+    { chunks, ...(hashes.length === chunks.length && { hashes }) },
+    options.known
+  )
   const entries: Array<NodeEntry> = []
   let from = 0
-  for (const end of ends) {
-    if (end - from === 1) entries.push(leafEntry(leaves[from]!, options))
+  for (const { chunks } of files) {
+    const end = from + chunks.length
+    if (chunks.length === 1) entries.push(leafEntry(leaves[from]!, options))
     else {
-      const builder = TreeBuilder.make(effective, { kind: "bytestream", mask: TreeBuilder.defaultMask })
+      const builder = TreeBuilder.make(pipeline, { kind: "bytestream", mask: TreeBuilder.defaultMask })
       let offset = 0n
       yield* builder.pushAll(
         leaves.slice(from, end).map((leaf): KeyedEntry => {
@@ -323,5 +345,6 @@ export const importAppended = <E, R>(
       Stream.take(Number(kept)),
       Stream.map((chunk): ChunkReuse.LeafEntry => chunk.entry)
     )
-    return yield* assemble(effective, sealer, file.readFrom(kept * length), entries, Stream.empty, options)
+    const rest = cutAll(effective, file.readFrom(kept * length), options)
+    return yield* assemble(effective, sealer, rest, entries, Stream.empty, options)
   })

@@ -3,9 +3,11 @@
  *
  * @since 0.1.0
  */
+import * as Either from "effect/Either"
 import * as Hash from "../schema/Hash.ts"
 import type { ContentRef, NodeEntry } from "../schema/Node.ts"
 import type { Primitives } from "../schema/Primitives.ts"
+import * as BlobCodec from "./BlobCodec.ts"
 
 type LeafEntry = NodeEntry & { readonly content: ContentRef }
 
@@ -15,15 +17,26 @@ export interface KnownChunks {
   readonly add: (name: string, entry: LeafEntry) => void
 }
 
-/** Entries that are remembered: some 10 MB. @since 0.1.0 @category constants */
+/** What makes an entry again: an entry with its hashes takes three times as much. */
+interface Remembered {
+  readonly hash: string
+  readonly size: number
+  /** -1 where the entry has neither blocks nor the plaintext's hash. */
+  readonly blocks: number
+  readonly skipped: boolean
+}
+
+/** Entries that are remembered: some 8 MB. @since 0.1.0 @category constants */
 export const defaultCapacity = 32_768
+
+const bytesOf = (name: string): Hash.Hash => Either.getOrThrow(Hash.fromHex(name))
 
 /** An empty memory of at most `capacity` chunks; the oldest are forgotten. @since 0.1.0 @category constructors */
 export const make = (capacity = defaultCapacity): KnownChunks => {
   // two halves, the older of which is dropped as a whole: an order of use for every chunk would cost more than it saves
-  let young = new Map<string, LeafEntry>()
-  let old = new Map<string, LeafEntry>()
-  const add = (name: string, entry: LeafEntry) => {
+  let young = new Map<string, Remembered>()
+  let old = new Map<string, Remembered>()
+  const remember = (name: string, entry: Remembered) => {
     young.set(name, entry)
     if (young.size * 2 < capacity) return
     old = young
@@ -31,13 +44,27 @@ export const make = (capacity = defaultCapacity): KnownChunks => {
   }
   return {
     find: (name) => {
-      const found = young.get(name)
-      if (found !== undefined) return found
-      const before = old.get(name)
-      if (before !== undefined) add(name, before)
-      return before
+      const found = young.get(name) ?? old.get(name)
+      if (found === undefined) return undefined
+      if (!young.has(name)) remember(name, found)
+      const { blocks, hash, size, skipped } = found
+      return {
+        content: {
+          structural: "leaf",
+          hash: bytesOf(hash),
+          size: BigInt(size),
+          ...(blocks >= 0 && { plaintextHash: bytesOf(name), storedBlocks: BigInt(blocks) })
+        },
+        ...(skipped && { childContext: BlobCodec.skipMarker })
+      }
     },
-    add
+    add: (name, { childContext, content }) =>
+      remember(name, {
+        hash: Hash.toHex(content.hash),
+        size: Number(content.size),
+        blocks: Number(content.storedBlocks ?? -1n),
+        skipped: childContext !== undefined
+      })
   }
 }
 
@@ -54,16 +81,21 @@ export interface Asked {
   readonly positions: ReadonlyArray<number>
 }
 
-/** Looks up every chunk of a batch. @since 0.1.0 @category combinators */
-export const ask = (known: KnownChunks, primitives: Primitives, chunks: ReadonlyArray<Uint8Array>): Asked => {
+/** Looks up every chunk of a batch, by the hashes that were `made` of them already if there are. @since 0.1.0 @category combinators */
+export const ask = (
+  known: KnownChunks,
+  primitives: Primitives,
+  chunks: ReadonlyArray<Uint8Array>,
+  made?: ReadonlyArray<Hash.Hash>
+): Asked => {
   const names: Array<string> = []
   const found: Array<LeafEntry | undefined> = []
   const fresh: Array<Uint8Array> = []
   const hashes: Array<Hash.Hash> = []
   const positions: Array<number> = []
   const placed = new Map<string, number>()
-  for (const chunk of chunks) {
-    const hash = primitives.blake3(chunk)
+  for (const [at, chunk] of chunks.entries()) {
+    const hash = made?.[at] ?? primitives.blake3(chunk)
     const name = Hash.toHex(hash)
     const entry = known.find(name)
     let position = -1

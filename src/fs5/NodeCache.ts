@@ -13,6 +13,8 @@ export interface NodeCache {
   readonly get: (hash: Hash.Hash, plaintextHash: Hash.Hash) => Node | undefined
   /** Keeps a verified node that weighs `weight` bytes, and forgets those that were not used for the longest time. */
   readonly put: (hash: Hash.Hash, plaintextHash: Hash.Hash, node: Node, weight: number) => void
+  /** Forgets the node of that stored blob. */
+  readonly remove: (hash: Hash.Hash) => void
   /** The sum of the weights. */
   readonly weight: () => number
 }
@@ -60,6 +62,7 @@ export const make = (options: { readonly capacity?: number } = {}): NodeCache =>
         remove(oldest)
       }
     },
+    remove: (hash) => remove(Hash.toHex(hash)),
     weight: () => total
   }
 }

@@ -42,6 +42,8 @@ export interface Pipeline {
    * this way, as what is damaged, comes and is told of by `readNode`. The caller bounds the number.
    */
   readonly prefetchNodes: (links: ReadonlyArray<Pick<Node.ContentRef, "hash" | "plaintextHash">>) => Effect.Effect<void>
+  /** Says that the node that `link` names will hardly be read again: the cache need not keep it. */
+  readonly forgetNode: (link: Pick<Node.ContentRef, "hash">) => void
   /**
    * Encodes and keeps a node; what the store has it does not write again, what only the cache has is written. A node that
    * the store has and that was not read lately is read, and replaced if it is damaged.
@@ -158,6 +160,7 @@ export const make = (options: Options): Pipeline => {
           )
         )
       }),
+    forgetNode: (link) => cache.remove(link.hash),
     writeNode: (node) =>
       Effect.suspend(() =>
         Effect.flatMap(encodeNode(node), ({ blob, weight }) => {

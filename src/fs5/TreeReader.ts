@@ -61,11 +61,15 @@ const problemWithin = (node: Node): string | undefined => {
   return undefined
 }
 
-/** Nodes that are read ahead together. @since 0.1.0 @category constants */
+/** The most nodes that are read ahead together. @since 0.1.0 @category constants */
 export const aheadNodes = 64
 
+/** Nodes that are read ahead at first; as many times more with every time that they did not suffice. */
+const firstAhead = 1
+const moreAhead = 4
+
 /**
- * Reads ahead what the links of a node name, `aheadNodes` entries from the one at `index` on. Links at or behind `until` are left alone, and so is what `skip` says.
+ * Reads ahead what the links of a node name, `nodes` entries, or `aheadNodes`, from the one at `index` on. Links at or behind `until` are left alone, and so is what `skip` says.
  *
  * @since 0.1.0
  * @category reading
@@ -73,10 +77,14 @@ export const aheadNodes = 64
 export const readAhead = (
   { node, pipeline }: TreeNode,
   index: number,
-  options: { readonly until?: string | undefined; readonly skip?: ((hash: Hash.Hash) => boolean) | undefined } = {}
+  options: {
+    readonly until?: string | undefined
+    readonly skip?: ((hash: Hash.Hash) => boolean) | undefined
+    readonly nodes?: number
+  } = {}
 ): Effect.Effect<void> => {
   const links: Array<ContentRef> = []
-  const end = Math.min(node.entries.length, index + aheadNodes)
+  const end = Math.min(node.entries.length, index + (options.nodes ?? aheadNodes))
   for (let at = index; at < end; at++) {
     const [key, { childContext, content }] = node.entries[at]!
     if (!KeyOrder.isBefore(key, options.until)) break
@@ -186,6 +194,8 @@ export const batches = (
 ): Batches.Batches<KeyedEntry, TreeError> => {
   const stack: Array<{ readonly node: TreeNode; next: number; ahead: number }> = []
   let started = false
+  // whoever wants the first entries alone does not pay for the others
+  let nodes = firstAhead
   const first = (node: TreeNode) =>
     range?.from === undefined ? 0 : Math.max(0, KeyOrder.lastAtMost(node.node.entries, range.from))
   const enter = (node: TreeNode): ReadonlyArray<KeyedEntry> => {
@@ -209,8 +219,10 @@ export const batches = (
             return enter(child)
           })
           if (index < top.ahead) return child
-          top.ahead = index + aheadNodes
-          return Effect.zipRight(readAhead(top.node, index, { until: range?.until }), child)
+          top.ahead = index + nodes
+          const ahead = readAhead(top.node, index, { until: range?.until, nodes })
+          nodes = Math.min(nodes * moreAhead, aheadNodes)
+          return Effect.zipRight(ahead, child)
         }
         stack.pop()
       }

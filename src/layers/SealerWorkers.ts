@@ -4,18 +4,19 @@
  * @since 0.1.0
  */
 import { availableParallelism } from "node:os"
-import { setFlagsFromString } from "node:v8"
 import { Worker } from "node:worker_threads"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import * as Bytes from "../schema/Bytes.ts"
 import * as TraversalContext from "../schema/TraversalContext.ts"
 import { Crypto } from "../services/Crypto.ts"
 import { type Filed, type FiledLeaf, SealError, type SealedChunk, Sealer, type Service } from "../services/Sealer.ts"
 import * as FiledLeaves from "./internal/filedLeaves.ts"
+import * as Gathering from "./internal/gathering.ts"
+import * as Memory from "./internal/memory.ts"
 import * as Native from "./internal/native.ts"
+import { release } from "./internal/release.ts"
 import * as Protocol from "./internal/sealerProtocol.ts"
 import * as Unsealing from "./internal/unsealing.ts"
 import * as SealerInline from "./SealerInline.ts"
@@ -24,7 +25,7 @@ import * as SealerInline from "./SealerInline.ts"
 export interface Options {
   /** Threads; as many as there are cores, at most 4, when absent. With less than two everything is done on the calling thread. */
   readonly workers?: number
-  /** Bytes that are sealed on the calling thread before any worker is started: a small backup is over by then. */
+  /** Bytes that are read and sealed, each counted, on the calling thread before any worker is started: a small backup is over by then. */
   readonly inlineBytes?: number
   /** What the workers compute with; as `CAIRN_CRYPTO` says when absent. */
   readonly implementation?: Protocol.Start["implementation"]
@@ -33,13 +34,10 @@ export interface Options {
 }
 
 const mostWorkers = 4
-const defaultInlineBytes = 4 * 1024 * 1024
+const defaultInlineBytes = 8 * 1024 * 1024
 
 /** Megabytes for the new objects of a worker, which makes next to none but buffers. */
 const workerYoungMb = 6
-
-/** By how much the heap may grow before the next full collection. */
-const heapGrowthPercent = 50
 
 /** Plaintext that may be with the workers, in all, and the unit it is counted in. */
 const bytesInFlight = 12 * 1024 * 1024
@@ -47,6 +45,10 @@ const permitBytes = 64 * 1024
 
 type Answer = Exclude<Protocol.Reply, Protocol.Ready>
 type Waiting = (reply: Answer) => void
+
+/** Spare buffers that are kept for workers, and sent along with a request. */
+const mostSpare = 4
+const sparesEach = 2
 
 interface Hand {
   readonly worker: Worker
@@ -149,7 +151,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Crypt
         const encoded = hand.contexts.has(number) ? undefined : TraversalContext.encode(context)
         hand.contexts.add(number)
         const request = make({ id: ++lastRequest, context: number, encoded })
-        const buffers = new Set<ArrayBuffer>()
+        const buffers = new Set<ArrayBuffer>("spare" in request ? request.spare : [])
         for (const { buffer } of given) if (buffer instanceof ArrayBuffer) buffers.add(buffer)
         hand.load += bytes
         hand.waiting.set(request.id, (reply) => {
@@ -159,9 +161,20 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Crypt
         hand.worker.postMessage(request, [...buffers])
       })
 
+    /** The memory of blobs that are stored, for the next ones. */
+    const spare: Array<ArrayBuffer> = []
+    const takeSpare = () => spare.splice(0, sparesEach)
+    const keep = (buffers: Iterable<ArrayBufferLike>) => {
+      const others: Array<Uint8Array> = []
+      for (const buffer of buffers) {
+        const isAlike = buffer instanceof ArrayBuffer && buffer.byteLength === Gathering.bufferLength
+        if (isAlike && spare.length < mostSpare && !spare.includes(buffer)) spare.push(buffer)
+        else others.push(new Uint8Array(buffer))
+      }
+      release(others)
+    }
+
     const hireAll = () => {
-      // what so much work makes is garbage: without this twice as much of it as is in use piles up
-      if (hands === undefined) setFlagsFromString(`--heap-growing-percent=${heapGrowthPercent}`)
       if (script !== undefined) hands ??= Array.from({ length: count }, () => hire(script))
     }
 
@@ -228,7 +241,40 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Crypt
       })
     const done = (leaves: ReadonlyArray<unknown>) => (reply: FiledLeaves.FiledReply | undefined) =>
       leaves.map((_, at) => reply?.done[at] === 1)
+    const runGather = (
+      context: TraversalContext.TraversalContext,
+      bytes: number,
+      source: Gathering.Source
+    ): Effect.Effect<Gathering.Gathered | undefined> => {
+      const needsNative = "paths" in source && source.attributes
+      // what is read and sealed goes through three threads
+      if (hands !== undefined) void Memory.giveBack()
+      const here = Effect.map(needsNative ? native : Effect.succeed(undefined), (hands) =>
+        Gathering.perform(primitives, hands, context, { id: 0, context: 0, encoded: undefined, source, spare: [] })
+      )
+      return run(bytes, here, (hand) =>
+        Effect.map(
+          send(hand, context, bytes, [], (head) => ({ ...head, source, spare: takeSpare() })),
+          // with a thread that died nothing is read: whoever wants it does it by itself
+          (reply) => ("ends" in reply ? reply : undefined)
+        )
+      )
+    }
     const filed: Filed = {
+      gather: (context, files, { attributes }) =>
+        Effect.suspend(() => {
+          let bytes = 0
+          for (const { expect } of files) bytes += Number(expect.size)
+          return Effect.map(runGather(context, bytes, Gathering.filesOf(files, attributes)), (reply) =>
+            Gathering.gatheredFiles(files.length, reply)
+          )
+        }),
+      gatherPart: (context, descriptor, part) =>
+        Effect.uninterruptible(
+          Effect.map(runGather(context, part.length, { descriptor, ...part }), (reply) =>
+            Gathering.gatheredPart(part, reply)
+          )
+        ),
       verify: (context, leaves) => Effect.map(runFiled(context, leaves, { verify: true }), done(leaves)),
       fill: (context, leaves, descriptor, positions) =>
         Effect.uninterruptible(
@@ -250,17 +296,23 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Crypt
 
     return {
       filed,
+      recycle: (blobs) => {
+        keep(new Set(blobs.map(({ stored }) => stored.buffer)))
+      },
       seal: (context, chunks, hashes) =>
         Effect.suspend(() => {
           const lengths = chunks.map((chunk) => chunk.length)
           const bytes = lengths.reduce((sum, length) => sum + length, 0)
-          return run<ReadonlyArray<SealedChunk>, SealError>(bytes, inline.seal(context, chunks, hashes), (hand) =>
+          const here = Effect.tap(inline.seal(context, chunks, hashes), (sealed) =>
+            Effect.sync(() => {
+              // a blob may be its chunk itself
+              const used = new Set(sealed.map(({ stored }) => stored.buffer))
+              keep(new Set(chunks.flatMap(({ buffer }) => (used.has(buffer) ? [] : [buffer]))))
+            })
+          )
+          return run<ReadonlyArray<SealedChunk>, SealError>(bytes, here, (hand) =>
             Effect.flatMap(
-              send(hand, context, bytes, chunks, (head) => ({
-                ...head,
-                chunks,
-                hashes: hashes && Bytes.concat(...hashes)
-              })),
+              send(hand, context, bytes, chunks, (head) => Protocol.sealRequest(head, chunks, hashes, takeSpare())),
               (reply) =>
                 "stored" in reply
                   ? Effect.succeed(Protocol.leaves(context, lengths, reply))

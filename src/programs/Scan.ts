@@ -5,28 +5,27 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import * as Batches from "../fs5/Batches.ts"
 import * as CarriedLeaves from "../fs5/CarriedLeaves.ts"
-import * as FileImport from "../fs5/FileImport.ts"
-import * as KnownChunks from "../fs5/KnownChunks.ts"
 import type { Pipeline } from "../fs5/Pipeline.ts"
 import type { KeyedEntry } from "../fs5/ReadableLayer.ts"
-import * as SortedStreams from "../fs5/SortedStreams.ts"
+import type * as SortedStreams from "../fs5/SortedStreams.ts"
 import * as TreeBuilder from "../fs5/TreeBuilder.ts"
 import type { TreeError } from "../fs5/TreeError.ts"
 import type * as TreeReader from "../fs5/TreeReader.ts"
 import * as Bytes from "../schema/Bytes.ts"
 import * as LocalPath from "../schema/LocalPath.ts"
-import type { NodeEntry } from "../schema/Node.ts"
 import * as LocalTree from "../services/LocalTree.ts"
 import * as Progress from "../services/Progress.ts"
 import * as Sealer from "../services/Sealer.ts"
 import type { Selection } from "../services/VaultState.ts"
 import * as FileMetadata from "./FileMetadata.ts"
+import * as ScanImport from "./ScanImport.ts"
 import * as Walk from "./Walk.ts"
 
 /** The source itself cannot be read. @since 0.1.0 @category errors */
@@ -81,24 +80,11 @@ export interface Scan {
   readonly problems: number
 }
 
-/** A file of at most so many bytes is read into memory. */
-const inMemory = 1024 * 1024
-
-/** Batches of about 1 MiB of one larger file that are sealed and stored at once, with several files beside each other. */
-const batchesInFlight = 2
-
-/** How often a file is read again when it changed while it was read. */
-const rereads = 1
-
 /** Entries that are looked at together. */
 const batch = 1024
 
-/** Small files that are read and sealed together: so many bytes, or so many files. */
-const groupLength = 2 * 1024 * 1024
-const groupFiles = 256
-
-/** Groups of small files that are under way at once: one is read while others are sealed and stored. */
-const groupsInFlight = 4
+/** Batches whose files are under way at once. */
+const batchesInFlight = 2
 
 /**
  * Reads the source at `path` and writes its blobs and its tree through `pipeline`; what did not change since `previous` is
@@ -114,7 +100,6 @@ export const scan = Effect.fn("Scan.scan")(function* (pipeline: Pipeline, option
   const progress = yield* Progress.Progress
   const scannedAt = yield* Clock.currentTimeMillis
   const { folder, previous } = options
-  const full = options.metadata === "full"
   const counts = yield* Ref.make({
     files: 0,
     directories: 0,
@@ -164,141 +149,23 @@ export const scan = Effect.fn("Scan.scan")(function* (pipeline: Pipeline, option
       Effect.zipRight(options.onProblem?.(found) ?? Effect.void)
     )
 
-  const names = { user: new Map<number, string | undefined>(), group: new Map<number, string | undefined>() }
-  const nameOf = (kind: keyof typeof names, id: number) => {
-    const known = names[kind]
-    if (known.has(id)) return Effect.succeed(known.get(id))
-    return Effect.map(kind === "user" ? tree.userName(id) : tree.groupName(id), (name) => {
-      known.set(id, name)
-      return name
-    })
-  }
-  /** `attributes` when they are at hand. */
-  const extras = Effect.fnUntraced(function* (item: Walk.Found, attributes?: LocalTree.WholeFile["attributes"]) {
-    if (!full) return undefined
-    const found =
-      attributes !== undefined && Either.isRight(attributes)
-        ? attributes.right
-        : yield* (attributes ?? tree.extendedAttributes(item.path)).pipe(
-            Effect.catchAll((error) =>
-              // named, so nothing is lost without a word; the file's bytes are kept all the same
-              Effect.as(problem({ display: displayOf(item), detail: `extended attributes: ${error.detail}` }), [])
-            )
-          )
-    return {
-      user: yield* nameOf("user", item.status.uid),
-      group: yield* nameOf("group", item.status.gid),
-      extendedAttributes: found
-    }
-  })
-  const countRead = (files: number, bytes: number) =>
-    Ref.update(counts, (c) => ({ ...c, readFiles: c.readFiles + files, readBytes: c.readBytes + bytes }))
-
   /** What was told of the entries that are being made, before they are counted. */
   const told = { files: 0, bytes: 0 }
-  const advance = (current: string, bytes: number, files = 0) => {
-    told.files += files
-    told.bytes += bytes
-    return progress.step({ files, bytes, current })
-  }
-
-  const importRegular = Effect.fnUntraced(function* (item: Walk.Found) {
-    for (let attempt = 0; ; attempt++) {
-      const read = yield* Effect.scoped(
-        Effect.gen(function* () {
-          const reading = yield* tree.open(item.path, attempt === 0 ? { expect: item.status } : {})
-          const content = Stream.tap(reading.content, ({ length }) => advance(item.key, length))
-          const entry = yield* FileImport.importFile(pipeline, sealer, content, {
-            concurrency: batchesInFlight,
-            given: true,
-            known
-          })
-          const after = yield* reading.after
-          return { entry, before: reading.before, steady: LocalTree.unchanged(reading.before, after) }
-        })
-      ).pipe(
-        // another file took the name since it was listed, as editors save: that one is read
-        Effect.catchIf(
-          (error) => error._tag === "LocalTreeError" && error.reason === "Vanished" && attempt < rereads,
-          () => Effect.succeed(undefined)
-        )
-      )
-      if (read === undefined || (!read.steady && attempt < rereads)) continue
-      if (!read.steady) yield* problem({ display: displayOf(item), detail: "changed while it was read" })
-      yield* countRead(1, Number(read.entry.content?.size ?? 0n))
-      yield* advance(item.key, 0, 1)
-      return { ...read.entry, semantic: FileMetadata.semantic(read.before, yield* extras(item)) }
+  const { importDue } = ScanImport.make({
+    pipeline,
+    sealer,
+    tree,
+    isFull: options.metadata === "full",
+    concurrency: options.concurrency ?? 8,
+    onlyFile: (item, error) => (item.path === root.path ? Effect.fail(unreadable(error)) : undefined),
+    onProblem: problem,
+    onRead: (files, bytes) =>
+      Ref.update(counts, (c) => ({ ...c, readFiles: c.readFiles + files, readBytes: c.readBytes + bytes })),
+    onAdvance: (current, bytes, files = 0) => {
+      told.files += files
+      told.bytes += bytes
+      return progress.step({ files, bytes, current })
     }
-  })
-
-  const importItem = Effect.fnUntraced(function* (item: Walk.Found) {
-    switch (item.status.kind) {
-      case "regular":
-        return yield* importRegular(item)
-      case "symlink": {
-        const target = yield* tree.readLink(item.path)
-        const entry = yield* pipeline.writeLeaf(target)
-        return { ...entry, semantic: FileMetadata.semantic(item.status, yield* extras(item)) }
-      }
-      default:
-        return { semantic: FileMetadata.semantic(item.status, yield* extras(item)) }
-    }
-  })
-
-  /** The entry of something new or changed; nothing when it is gone, the previous one when it cannot be read. */
-  const entryOf = ({ item, was }: Due): Effect.Effect<KeyedEntry | undefined, Failures> => {
-    const instead = (error: LocalTree.LocalTreeError): Effect.Effect<KeyedEntry | undefined, SourceUnreadable> => {
-      // a source that is one file: there is nothing else to publish
-      if (item.path === root.path && was === undefined) return unreadable(error)
-      const isGone = error.reason === "NotFound" || error.reason === "Vanished"
-      return Effect.as(
-        problem({ display: displayOf(item), detail: error.detail }),
-        isGone || was === undefined ? undefined : ([item.key, was] as const)
-      )
-    }
-    return importItem(item).pipe(
-      Effect.map((entry): KeyedEntry => [item.key, entry]),
-      Effect.catchAll(
-        (error): Effect.Effect<KeyedEntry | undefined, Failures> =>
-          error._tag === "LocalTreeError" ? instead(error) : Effect.fail(error)
-      )
-    )
-  }
-  const importOne = (due: Due, made: Array<KeyedEntry | undefined>) =>
-    Effect.map(entryOf(due), (keyed) => {
-      made[due.place] = keyed
-    })
-
-  /** Small files, read and sealed together; what does not go smoothly is done again by itself, as a large file is. */
-  const importGroup = Effect.fnUntraced(function* (group: ReadonlyArray<Due>, made: Array<KeyedEntry | undefined>) {
-    const files = yield* tree.readWhole(
-      group.map(({ item }) => ({ path: item.path, expect: item.status })),
-      { limit: inMemory, attributes: full }
-    )
-    const good: Array<{ readonly due: Due; readonly file: LocalTree.WholeFile; readonly bytes: Uint8Array }> = []
-    const others: Array<Due> = []
-    for (const [at, due] of group.entries()) {
-      const read = files[at]
-      if (read !== undefined && Either.isRight(read) && read.right.steady && read.right.bytes !== undefined)
-        good.push({ due, file: read.right, bytes: read.right.bytes })
-      else others.push(due)
-    }
-    let bytes = 0
-    for (const { file } of good) bytes += Number(file.before.size)
-    const entries = yield* FileImport.importAll(
-      pipeline,
-      sealer,
-      good.map((each) => each.bytes),
-      { known }
-    )
-    for (const [at, { due, file }] of good.entries()) {
-      const semantic = FileMetadata.semantic(file.before, yield* extras(due.item, file.attributes))
-      made[due.place] = [due.item.key, { ...entries[at]!, semantic }]
-    }
-    yield* countRead(good.length, bytes)
-    const last = good[good.length - 1]
-    if (last !== undefined) yield* advance(last.due.item.key, bytes, good.length)
-    for (const due of others) yield* importOne(due, made)
   })
 
   const tally = (entries: ReadonlyArray<KeyedEntry>) =>
@@ -316,47 +183,29 @@ export const scan = Effect.fn("Scan.scan")(function* (pipeline: Pipeline, option
         bytes: c.bytes + bytes
       }))
       const last = entries[entries.length - 1]
-      // what was told of them while they were made is not told twice, and taken back where it came to nothing
-      const more = { files: files - told.files, bytes: bytes - told.bytes }
-      told.files = 0
-      told.bytes = 0
+      // what was told of them while they were made is not told twice
+      const before = { files: Math.min(told.files, files), bytes: Math.min(told.bytes, bytes) }
+      told.files -= before.files
+      told.bytes -= before.bytes
+      const more = { files: files - before.files, bytes: bytes - before.bytes }
       yield* progress.step({ ...more, ...(last === undefined ? {} : { current: last[0] }) })
     })
+  /** What was told of that came to nothing is taken back. */
+  const untell = Effect.suspend(() => progress.step({ files: -told.files, bytes: -told.bytes }))
 
   const builder = TreeBuilder.make(pipeline, { kind: "namespace", mask: TreeBuilder.defaultMask })
-  const known = KnownChunks.make()
   const carried =
     previous === undefined ? undefined : CarriedLeaves.make(pipeline, previous.root, TreeBuilder.defaultMask)
-  const before = yield* previousEntries(carried?.entries ?? Stream.empty)
+  // a tree's reader makes sure of the order of its entries
+  const before = previousEntries(Batches.cursor(carried?.entries ?? Batches.of<KeyedEntry>([])))
 
   const keep = (entries: ReadonlyArray<KeyedEntry>) =>
     Effect.zipRight(carried?.pushAll(builder, entries) ?? builder.pushAll(entries), tally(entries))
 
-  /** What the items become, in their order; those that are `undefined` become nothing. */
-  const importDue = Effect.fnUntraced(function* (due: ReadonlyArray<Due>, made: Array<KeyedEntry | undefined>) {
-    const small: Array<Array<Due>> = []
-    const others: Array<Due> = []
-    let length = groupLength
-    for (const each of due) {
-      const { kind, size } = each.item.status
-      if (kind !== "regular" || size > BigInt(inMemory)) others.push(each)
-      else {
-        const group = small[small.length - 1]
-        length += Number(size)
-        if (group !== undefined && length <= groupLength && group.length < groupFiles) group.push(each)
-        else {
-          small.push([each])
-          length = Number(size)
-        }
-      }
-    }
-    yield* Effect.forEach(small, (group) => importGroup(group, made), { concurrency: groupsInFlight, discard: true })
-    yield* Effect.forEach(others, (each) => importOne(each, made), {
-      concurrency: options.concurrency ?? 8,
-      discard: true
-    })
-  })
-
+  type Made = ReadonlyArray<KeyedEntry | undefined>
+  const importing = yield* inTurn<Made, SourceUnreadable | TreeError | Sealer.SealError, TreeError>((entries) =>
+    keep(entries.filter((keyed) => keyed !== undefined))
+  )
   yield* Walk.walk(tree, { root, folder, selection: options.selection, without }).pipe(
     Stream.mapError(unreadable),
     Stream.rechunk(batch),
@@ -364,12 +213,16 @@ export const scan = Effect.fn("Scan.scan")(function* (pipeline: Pipeline, option
     Stream.runForEach(
       Effect.fnUntraced(function* (items) {
         let made: Array<KeyedEntry | undefined> = []
-        let due: Array<Due> = []
+        let due: Array<ScanImport.Due> = []
         const finish = Effect.suspend(() => {
           const [entries, jobs] = [made, due]
           made = []
           due = []
-          return Effect.flatMap(importDue(jobs, entries), () => keep(entries.filter((keyed) => keyed !== undefined)))
+          return importing.add(
+            Effect.as(importDue(jobs, entries), entries),
+            // nothing had to be read
+            jobs.length === 0
+          )
         })
         for (const item of items) {
           switch (item._tag) {
@@ -387,6 +240,7 @@ export const scan = Effect.fn("Scan.scan")(function* (pipeline: Pipeline, option
             case "Unreadable": {
               if (item.problem !== undefined) yield* problem(item.problem)
               yield* finish
+              yield* importing.settle
               // what is not seen is not deleted: its last state stays
               yield* before.under(item.key, keep)
               break
@@ -402,6 +256,8 @@ export const scan = Effect.fn("Scan.scan")(function* (pipeline: Pipeline, option
       })
     )
   )
+  yield* importing.settle
+  yield* untell
   // a disk that was pulled out looks as if everything in it had been deleted
   const still = yield* Effect.mapError(tree.resolve(options.path), unreadable)
   if (root.status.kind === "directory" && !LocalTree.sameFile(still.status, root.status))
@@ -419,20 +275,36 @@ export const scan = Effect.fn("Scan.scan")(function* (pipeline: Pipeline, option
   return result
 }, Effect.scoped)
 
-type Failures = SourceUnreadable | TreeError | Sealer.SealError
-
-/** Something that has to be read, and where its entry belongs. */
-interface Due {
-  readonly item: Walk.Found
-  readonly was: NodeEntry | undefined
-  readonly place: number
-}
-
-const displayOf = (item: Walk.Found): string => LocalPath.display(item.path)
+/** Runs several at once and gives what they answer to `use` in the order in which they were added, one after the other. */
+const inTurn = Effect.fnUntraced(function* <A, E, E2>(use: (answer: A) => Effect.Effect<void, E2>) {
+  const scope = yield* Effect.scope
+  const running: Array<Fiber.Fiber<A, E>> = []
+  const next = Effect.suspend(() => {
+    const first = running.shift()
+    return first === undefined ? Effect.void : Effect.flatMap(Fiber.join(first), use)
+  })
+  const settle: Effect.Effect<void, E | E2> = Effect.whileLoop({
+    while: () => running.length > 0,
+    body: () => next,
+    step: () => {}
+  })
+  return {
+    /** Waits for the oldest if there are enough; what is `atOnce` is no matter of running. */
+    add: (effect: Effect.Effect<A, E>, atOnce: boolean): Effect.Effect<void, E | E2> =>
+      atOnce && running.length === 0
+        ? Effect.flatMap(effect, use)
+        : Effect.zipRight(
+            running.length < batchesInFlight ? Effect.void : next,
+            Effect.map(Effect.forkIn(effect, scope), (fiber) => {
+              running.push(fiber)
+            })
+          ),
+    settle
+  }
+})
 
 /** The previous scan's entries, asked for in ascending order. */
-const previousEntries = Effect.fnUntraced(function* (stream: Stream.Stream<KeyedEntry, TreeError>) {
-  const cursor = yield* SortedStreams.cursor(stream)
+const previousEntries = (cursor: SortedStreams.Cursor) => {
   const next = Effect.map(cursor.fill, () => cursor.peek())
   /** Goes on to the first entry at or after `key` as far as memory goes; whether it was found there. */
   const isAt = (key: string): boolean => {
@@ -470,4 +342,4 @@ const previousEntries = Effect.fnUntraced(function* (stream: Stream.Stream<Keyed
       yield* keep(kept)
     })
   }
-})
+}

@@ -222,7 +222,6 @@ export const walk = (tree: LocalTree.Service, options: Options): Stream.Stream<I
         const one = frame.items[frame.next]
         if (one === undefined) {
           frames.pop()
-          if (out.length > 0) break
           continue
         }
         frame.next += 1

@@ -81,6 +81,8 @@ export interface Entry {
 export interface Reading {
   /** What the open file was when it was opened. */
   readonly before: FileStatus
+  /** Its number in this process, where it has one. */
+  readonly descriptor?: number
   /**
    * Its bytes in buffers of at most 1 MiB, each its own memory; starts at the front every time it is run. Ends at
    * `before.size` even if the file grows, so that a log that is written faster than it is stored has an end.
@@ -107,6 +109,12 @@ export interface ReadWholeOptions {
   readonly limit: number
   /** Whether extended attributes are asked for too. */
   readonly attributes: boolean
+}
+
+/** A regular file, and what it was when it was listed. @since 0.1.0 @category models */
+export interface ListedFile {
+  readonly path: LocalPath
+  readonly expect: FileStatus
 }
 
 /** A regular file that was read at once. @since 0.1.0 @category models */
@@ -275,6 +283,11 @@ export interface Target {
 /** @since 0.1.0 @category models */
 export interface Service {
   readonly capabilities: Capabilities
+  /**
+   * Whether its files are those of the system this process runs on, so that every thread can read them by their paths; a tree that is
+   * made of another one by replacing how it reads leaves this out.
+   */
+  readonly isOfSystem?: boolean
   /** The canonical absolute path of what `path` leads to, links followed; for the root of a source and for followed links. */
   readonly resolve: (
     path: string | LocalPath
@@ -303,7 +316,7 @@ export interface Service {
    * cheaper than one by one. The caller bounds their sum.
    */
   readonly readWhole: (
-    files: ReadonlyArray<{ readonly path: LocalPath; readonly expect: FileStatus }>,
+    files: ReadonlyArray<ListedFile>,
     options: ReadWholeOptions
   ) => Effect.Effect<ReadonlyArray<Either.Either<WholeFile, LocalTreeError>>>
   /** The `content` of {@link Service.open} alone. */

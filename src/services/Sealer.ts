@@ -7,9 +7,9 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Hash } from "../schema/Hash.ts"
-import type { ContentRef, NodeEntry } from "../schema/Node.ts"
+import type { ContentRef, ExtendedAttribute, NodeEntry } from "../schema/Node.ts"
 import type { TraversalContext } from "../schema/TraversalContext.ts"
-import type { FileOrder, Note } from "./LocalTree.ts"
+import type { FileOrder, ListedFile, Note } from "./LocalTree.ts"
 
 /**
  * Chunks could not be made into blobs.
@@ -61,8 +61,28 @@ export interface FiledLeaf extends Omit<StoredLeaf, "stored"> {
   readonly length: number
 }
 
+/** Bytes of a file that were cut into chunks. @since 0.1.0 @category models */
+export interface Cut {
+  /** Views of buffers that nobody else has. */
+  readonly chunks: ReadonlyArray<Uint8Array>
+  /** The chunks' hashes, where they are known. */
+  readonly hashes?: ReadonlyArray<Hash>
+}
+
+/** A file that was read as it was listed, and cut. @since 0.1.0 @category models */
+export interface GatheredFile extends Cut {
+  readonly attributes: ReadonlyArray<ExtendedAttribute>
+}
+
+/** Part of a file, cut. @since 0.1.0 @category models */
+export interface GatheredPart extends Cut {
+  /** Where the last chunk ends and the next part begins, in bytes; the file's end may come sooner than it was thought to. */
+  readonly next: number
+  readonly isEnd: boolean
+}
+
 /**
- * Opening leaves without bringing them to the calling thread: each is read from its file, held against its hash, opened and
+ * Making and opening leaves without bringing files or blobs to the calling thread. To open: each is read from its file, held against its hash, opened and
  * held against its plaintext's hash and length, as `unseal` does, and the plaintext goes where it belongs. Neighbours in a
  * file are read together when they come one after the other. The caller bounds what one call is about.
  *
@@ -94,6 +114,26 @@ export interface Filed {
     leaves: ReadonlyArray<FiledLeaf>,
     orders: ReadonlyArray<{ readonly order: FileOrder; readonly leaves: ReadonlyArray<number> }>
   ) => Effect.Effect<ReadonlyArray<ReadonlyArray<Note> | undefined>>
+  /**
+   * Reads small files, each as it was listed, and cuts them as `context` says; extended attributes only where they are asked for.
+   * Nothing stands for one that is not as it was listed, changed meanwhile, or cannot be read: who wants to know why reads it by
+   * itself. The caller bounds their sum.
+   */
+  readonly gather: (
+    context: TraversalContext,
+    files: ReadonlyArray<ListedFile>,
+    options: { readonly attributes: boolean }
+  ) => Effect.Effect<ReadonlyArray<GatheredFile | undefined>>
+  /**
+   * Reads `length` bytes from `offset` on, where a chunk begins, of a file that this process holds open, and cuts them; with
+   * `isEnd` the last chunk ends where they do. Only for chunks that are far shorter than `length`. Nothing where it could not be
+   * read. Not interruptible: nobody reads any more when this is over.
+   */
+  readonly gatherPart: (
+    context: TraversalContext,
+    descriptor: number,
+    part: { readonly offset: number; readonly length: number; readonly isEnd: boolean }
+  ) => Effect.Effect<GatheredPart | undefined>
   /** Tells that so many bytes will come: what takes time to start is started. */
   readonly expect: (bytes: number) => Effect.Effect<void>
 }
@@ -110,6 +150,8 @@ export interface Service {
     chunks: ReadonlyArray<Uint8Array>,
     hashes?: ReadonlyArray<Hash>
   ) => Effect.Effect<ReadonlyArray<SealedChunk>, SealError>
+  /** Takes the memory of blobs at which nobody looks any more, to use it again. */
+  readonly recycle?: (blobs: ReadonlyArray<SealedChunk>) => void
   /**
    * The way back (docs/format/fs5.md §6.3), in order: each blob is held against its hash, opened under `context` and held
    * against its plaintext's hash and length. Nothing stands for one that is not what the tree says, or that could not be

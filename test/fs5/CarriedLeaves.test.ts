@@ -1,12 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import * as Batches from "../../src/fs5/Batches.ts"
 import * as CarriedLeaves from "../../src/fs5/CarriedLeaves.ts"
 import * as NodeCache from "../../src/fs5/NodeCache.ts"
 import * as Pipeline from "../../src/fs5/Pipeline.ts"
 import type { KeyedEntry } from "../../src/fs5/ReadableLayer.ts"
 import * as TreeBuilder from "../../src/fs5/TreeBuilder.ts"
+import * as TreeReader from "../../src/fs5/TreeReader.ts"
 import * as Hash from "../../src/schema/Hash.ts"
 import * as TraversalContext from "../../src/schema/TraversalContext.ts"
 import { countingStore, primitives } from "./trees.ts"
@@ -41,7 +44,7 @@ const make = Effect.gen(function* () {
   ) {
     const pipeline = fresh()
     const carried = CarriedLeaves.make(pipeline, first, mask)
-    const entries = change(Chunk.toReadonlyArray(yield* Stream.runCollect(carried.entries)))
+    const entries = change(Chunk.toReadonlyArray(yield* Stream.runCollect(Batches.toStream(() => carried.entries))))
     const builder = TreeBuilder.make(pipeline, { kind: "namespace", mask })
     const puts: Array<string> = []
     store.beforePut = Effect.sync(() => puts.push(""))
@@ -50,7 +53,7 @@ const make = Effect.gen(function* () {
     store.beforePut = Effect.void
     return { entries, puts: puts.length, root }
   })
-  return { again, first, full, store }
+  return { again, first, fresh, full, store }
 })
 
 const sameRoot = (a: TreeBuilder.TreeLink | undefined, b: TreeBuilder.TreeLink | undefined) =>
@@ -102,6 +105,23 @@ describe("leaves of an earlier tree", () => {
       sameRoot(root, first)
       assert.strictEqual(entries.length, count)
       for (const name of lost) assert.isTrue(store.blobs.has(name))
+    })
+  )
+})
+
+describe("reading ahead", () => {
+  it.effect("whoever wants the first entry alone does not fetch the others, who wants all fetches many at once", () =>
+    Effect.gen(function* () {
+      const { first, fresh } = yield* make
+      const fetched: Array<number> = []
+      const pipeline: Pipeline.Pipeline = {
+        ...fresh(),
+        prefetchNodes: (links) => Effect.sync(() => void fetched.push(links.length))
+      }
+      assert.isTrue(Option.isSome(yield* Stream.runHead(TreeReader.scan(pipeline, first))))
+      assert.deepStrictEqual(fetched, [])
+      assert.strictEqual(yield* Stream.runCount(TreeReader.scan(pipeline, first)), count)
+      assert.isAbove(Math.max(...fetched), 10)
     })
   )
 })

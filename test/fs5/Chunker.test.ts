@@ -5,7 +5,10 @@ import * as Chunker from "../../src/fs5/Chunker.ts"
 import * as GearScan from "../../src/fs5/GearScan.ts"
 import { halves } from "../../src/fs5/GearTable.ts"
 import * as Bytes from "../../src/schema/Bytes.ts"
+import type { FileChunkingStrategy } from "../../src/schema/TraversalContext.ts"
 import { generate } from "../interop/generators.ts"
+
+type Chunking = FileChunkingStrategy | undefined
 
 const cut = (chunker: Chunker.Chunker, bytes: Uint8Array, reads: ReadonlyArray<number>): ReadonlyArray<Uint8Array> => {
   const chunks: Array<Uint8Array> = []
@@ -152,5 +155,75 @@ describe("other strategies", () => {
   it("fixed chunks of 0 bytes are refused", () => {
     const result = Chunker.make({ _tag: "Fixed", chunkSize: 0 })
     expect(Either.isLeft(result) && result.left.reason).toBe("Unsupported")
+  })
+})
+
+describe("cuts of bytes that are in memory", () => {
+  const strategy = fc.oneof(
+    fc.constant<Chunking>({ _tag: "None" }),
+    fc.integer({ min: 1, max: 200_000 }).map((chunkSize): Chunking => ({ _tag: "Fixed", chunkSize })),
+    fc.constant<Chunking>(undefined)
+  )
+  const endsOf = (strategy: Chunking, bytes: Uint8Array, isEnd?: boolean) =>
+    Either.getOrThrow(Chunker.ends(strategy, bytes, isEnd))
+  const sums = (chunks: ReadonlyArray<Uint8Array>) => {
+    let end = 0
+    return chunks.map(({ length }) => {
+      end += length
+      return end
+    })
+  }
+
+  it("are those of the chunker for any division into reads; the open rest is one only where the file ends", () => {
+    fc.assert(
+      fc.property(strategy, content, readSizes, (strategy, bytes, reads) => {
+        const chunker = Either.getOrThrow(Chunker.make(strategy))
+        expect(endsOf(strategy, bytes)).toEqual(sums(cut(chunker, bytes, reads)))
+        const open = Either.getOrThrow(Chunker.make(strategy))
+        expect(endsOf(strategy, bytes, false)).toEqual(sums(open.push(bytes)))
+      }),
+      { numRuns: 40 }
+    )
+  })
+
+  const inParts = (strategy: Chunking, bytes: Uint8Array, length: number) => {
+    const found: Array<number> = []
+    for (let offset = 0; offset < bytes.length; ) {
+      const isEnd = bytes.length - offset <= length
+      const own = endsOf(strategy, bytes.subarray(offset, offset + length), isEnd)
+      found.push(...own.map((end) => offset + end))
+      offset = found[found.length - 1]!
+    }
+    return found
+  }
+
+  it("are those of the whole file when each part begins at the last cut of the one before", () => {
+    fc.assert(
+      fc.property(content, fc.integer({ min: 131_072, max: 400_000 }), (bytes, length) => {
+        expect(inParts(undefined, bytes, length)).toEqual(sums(cut(Chunker.contentDefined(), bytes, [bytes.length])))
+      }),
+      { numRuns: 25 }
+    )
+    fc.assert(
+      fc.property(
+        fc.uint8Array({ maxLength: 500 }),
+        fc.integer({ min: 1, max: 40 }),
+        fc.nat(100),
+        (bytes, size, more) => {
+          const whole = Array.from({ length: Math.ceil(bytes.length / size) }, (_, at) =>
+            Math.min(bytes.length, (at + 1) * size)
+          )
+          expect(inParts({ _tag: "Fixed", chunkSize: size }, bytes, size + more)).toEqual(whole)
+        }
+      )
+    )
+  })
+
+  it("no bytes have no cuts, and fixed chunks of 0 bytes are refused", () => {
+    for (const isEnd of [true, false])
+      for (const strategy of [undefined, { _tag: "None" }, { _tag: "Fixed", chunkSize: 3 }] as const)
+        expect(endsOf(strategy, new Uint8Array(0), isEnd)).toEqual([])
+    const refused = Chunker.ends({ _tag: "Fixed", chunkSize: 0 }, Uint8Array.of(1))
+    expect(Either.isLeft(refused) && refused.left.reason).toBe("Unsupported")
   })
 })

@@ -31,6 +31,17 @@ describe("NodeCache", () => {
     )
   })
 
+  it("has no more of what was removed, nor its weight", () => {
+    const cache = NodeCache.make()
+    cache.put(hash(1), hash(2), node(0), 10)
+    cache.put(hash(3), hash(4), node(1), 5)
+    cache.remove(hash(1))
+    cache.remove(hash(9))
+    expect(cache.get(hash(1), hash(2))).toBeUndefined()
+    expect(cache.get(hash(3), hash(4))).toBeDefined()
+    expect(cache.weight()).toBe(5)
+  })
+
   it("does not answer a link that promises another plaintext", () => {
     const cache = NodeCache.make()
     cache.put(hash(1), hash(2), node(0), 10)

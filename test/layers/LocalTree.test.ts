@@ -96,6 +96,55 @@ describe("LocalTreeNode", () => {
     })
   )
 
+  onDisk("a listing says of every kind of entry what the system says", (directory) =>
+    Effect.gen(function* () {
+      const tree = yield* LocalTree
+      const at = (name: string) => path.join(directory, name)
+      fs.writeFileSync(at("file"), "12345")
+      fs.writeFileSync(at("äöü 🎈"), "")
+      fs.linkSync(at("file"), at("same"))
+      fs.mkdirSync(at("folder/inside"), { recursive: true })
+      fs.symlinkSync("nowhere", at("link"))
+      execFileSync("mkfifo", [at("pipe")])
+      execFileSync("truncate", ["-s", "5G", at("sparse")])
+      fs.chmodSync(at("same"), 0o4751)
+      execFileSync("touch", ["-h", "-d", "1969-07-20T20:17:40.123456789Z", at("link")])
+      execFileSync("touch", ["-d", "2262-01-01T00:00:00.999999999Z", at("sparse")])
+      const entries = yield* tree.entries(local(directory))
+      assert.sameOrderedMembers(
+        entries.map(({ name }) => name.text),
+        fs.readdirSync(directory).sort()
+      )
+      for (const { name, path: where, status } of entries) {
+        const { ctimeNs, dev, gid, ino, mode, mtimeNs, nlink, size, uid } = fs.lstatSync(at(name.text ?? ""), {
+          bigint: true
+        })
+        const { kind, ...found } = Either.getOrThrow(status)
+        assert.deepStrictEqual(
+          { ...found, mode: BigInt(found.mode), uid: BigInt(found.uid), gid: BigInt(found.gid) },
+          { size, mtimeNs, ctimeNs, inode: ino, device: dev, nlink, mode, uid, gid }
+        )
+        const kinds: Record<string, string> = { folder: "directory", link: "symlink", pipe: "fifo" }
+        assert.strictEqual(kind, kinds[name.text ?? ""] ?? "regular")
+        assert.deepStrictEqual(yield* tree.status(where), Either.getOrThrow(status))
+        assert.deepStrictEqual(where.bytes, Bytes.fromUtf8(at(name.text ?? "")))
+      }
+    })
+  )
+
+  onDisk("others have their turn while directory after directory is listed", (directory) =>
+    Effect.gen(function* () {
+      const tree = yield* LocalTree
+      fs.writeFileSync(path.join(directory, "file"), "")
+      let turns = 0
+      const timer = setInterval(() => turns++, 1)
+      const began = performance.now()
+      while (performance.now() - began < 200) yield* tree.entries(local(directory))
+      clearInterval(timer)
+      assert.isAbove(turns, 2)
+    })
+  )
+
   onDisk("a directory swapped for a link after it was listed is not read through", (directory) =>
     Effect.gen(function* () {
       const tree = yield* LocalTree
@@ -273,6 +322,31 @@ describe("LocalTreeNode", () => {
       assert.deepStrictEqual(seen, [[0o600, true]])
       assert.deepStrictEqual(fs.readdirSync(directory), ["f"])
       assert.strictEqual(fs.lstatSync(path.join(directory, "f")).mode & 0o777, 0o644)
+    })
+  )
+
+  onDisk("of more directories than are held open each is found again, made again, or refused as a link", (directory) =>
+    Effect.gen(function* () {
+      const out = path.join(directory, "out")
+      const target = yield* (yield* LocalTree).openTarget(out)
+      const names = Array.from({ length: 80 }, (_, number) => `d${number}`)
+      const round = (file: string) =>
+        Effect.forEach(names, (name) => Effect.either(target.writeFile([name, file], text(name))))
+      assert.isTrue((yield* round("first")).every(Either.isRight))
+      fs.rmSync(path.join(out, "d0"), { recursive: true })
+      fs.mkdirSync(path.join(directory, "elsewhere"))
+      fs.renameSync(path.join(out, "d1"), path.join(out, "moved"))
+      fs.symlinkSync(path.join(directory, "elsewhere"), path.join(out, "d1"))
+      fs.renameSync(path.join(out, "d2"), path.join(out, "moved too"))
+      fs.writeFileSync(path.join(out, "d2"), "in the way")
+      const [gone, link, file, ...others] = yield* round("second")
+      assert.isTrue(gone !== undefined && Either.isRight(gone))
+      assert.strictEqual(link !== undefined && Either.isLeft(link) && link.left.reason, "Unsafe")
+      assert.strictEqual(file !== undefined && Either.isLeft(file) && file.left.reason, "NotADirectory")
+      assert.isTrue(others.every(Either.isRight))
+      assert.deepStrictEqual(fs.readdirSync(path.join(out, "d0")), ["second"])
+      assert.deepStrictEqual(fs.readdirSync(path.join(directory, "elsewhere")), [])
+      assert.deepStrictEqual(fs.readdirSync(path.join(out, "d79")), ["first", "second"])
     })
   )
 

@@ -210,6 +210,7 @@ export const readingOf = (
     )
     return {
       before,
+      descriptor: fd,
       content,
       next: reader(),
       after: Effect.suspend(status)

@@ -3,7 +3,10 @@
  *
  * Linux on 64-bit machines only, where `struct timespec` is two 64-bit integers with glibc and with musl.
  */
+import { createRequire } from "node:module"
 import { getSystemErrorName } from "node:util"
+import type { FileStatus } from "../../services/LocalTree.ts"
+import { typeOf } from "./typeBits.ts"
 
 /** A call that failed: the error's name, such as `ENOTSUP`. */
 export type Failed = { readonly code: string }
@@ -18,6 +21,11 @@ export interface Native {
   readonly getAttribute: (path: Buffer, name: Buffer) => Buffer | Failed
   readonly setAttribute: (path: Buffer, name: Buffer, value: Uint8Array) => Failed | undefined
   readonly setAttributeOf: (fd: number, name: Buffer, value: Uint8Array) => Failed | undefined
+  /**
+   * What is in the open directory under that name, whose bytes are one character each, links not followed; nothing when that
+   * cannot be told, for whatever reason.
+   */
+  readonly statusAt: (directory: number, name: string) => FileStatus | undefined
   /** Gives the open file, which may have none, the name in the open directory, if nothing has it. */
   readonly link: (fd: number, directory: number, name: Buffer) => Failed | undefined
   /** Takes the exclusive lock of an open file if nobody else holds it; it goes with the descriptor or the process. */
@@ -32,14 +40,66 @@ const omit = 0x3ffffffen
 const lockExclusiveNow = 2 | 4
 const follow = 0x400
 
+const basicStatus = 0x7ff
+// the longest name that a file system takes is 255 bytes
+const longestName = 1023
+const second = 1_000_000_000n
+
+/** `struct statx`, which is the same on every machine but for the order of bytes. */
+const statusReader = () => {
+  const memory = new ArrayBuffer(256)
+  const small = new Uint32Array(memory)
+  const short = new Uint16Array(memory)
+  const large = new BigUint64Array(memory)
+  const signed = new BigInt64Array(memory)
+  const device = { major: -1, minor: -1, value: 0n }
+  const deviceOf = (major: number, minor: number): bigint => {
+    if (device.major === major && device.minor === minor) return device.value
+    const [high, low] = [BigInt(major), BigInt(minor)]
+    device.major = major
+    device.minor = minor
+    device.value =
+      ((high & 0xffff_f000n) << 32n) | ((high & 0xfffn) << 8n) | ((low & 0xffff_ff00n) << 12n) | (low & 0xffn)
+    return device.value
+  }
+  const read = (): FileStatus | undefined => {
+    if ((small[0]! & basicStatus) !== basicStatus) return undefined
+    const mode = short[14]!
+    const links = small[4]!
+    return {
+      kind: typeOf(mode),
+      size: large[5]!,
+      mtimeNs: signed[14]! * second + BigInt(small[30]!),
+      ctimeNs: signed[12]! * second + BigInt(small[26]!),
+      inode: large[4]!,
+      device: deviceOf(small[34]!, small[35]!),
+      nlink: links === 1 ? 1n : BigInt(links),
+      mode,
+      uid: small[5]!,
+      gid: small[6]!
+    }
+  }
+  return { memory, read }
+}
+
 const wide = new Set(["x64", "arm64", "ppc64", "riscv64", "loong64", "s390x"])
 
-export const load = async (): Promise<Native | { readonly missing: string }> => {
+/** A function that older libraries lack. */
+const functionOf = <A>(find: () => A): A | undefined => {
+  try {
+    return find()
+  } catch {
+    // nothing is lost: what it would tell is asked in another way
+    return undefined
+  }
+}
+
+const open = (): Native | { readonly missing: string } => {
   if (process.platform !== "linux" || !wide.has(process.arch)) {
     return { missing: `no native calls on ${process.platform} ${process.arch}` }
   }
   try {
-    const { default: koffi } = await import("koffi")
+    const koffi: typeof import("koffi") = createRequire(import.meta.url)("koffi")
     const libc = koffi.load(null)
     const utimensat = libc.func("utimensat", "int", ["int", "void *", "void *", "int"])
     const futimens = libc.func("futimens", "int", ["int", "void *"])
@@ -50,9 +110,13 @@ export const load = async (): Promise<Native | { readonly missing: string }> => 
     const linkat = libc.func("linkat", "int", ["int", "void *", "int", "void *", "int"])
     const flock = libc.func("flock", "int", ["int", "int"])
     const syncfs = libc.func("syncfs", "int", ["int"])
+    const statx = functionOf(() => libc.func("statx", "int", ["int", "void *", "int", "uint", "void *"]))
 
     const failed = (): Failed => ({ code: getSystemErrorName(-koffi.errno()) })
     const text = (value: Buffer) => Buffer.concat([value, Buffer.of(0)])
+    const status = statusReader()
+    const statusName = Buffer.alloc(longestName + 1)
+    const statusMemory = Buffer.from(status.memory)
     const times = BigInt64Array.of(0n, omit, 0n, 0n)
     const timesOf = (ns: bigint) => {
       const rest = ((ns % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n
@@ -101,6 +165,11 @@ export const load = async (): Promise<Native | { readonly missing: string }> => 
           : failed(),
       setAttributeOf: (fd, name, value) =>
         fsetxattr(fd, text(name), value.length === 0 ? null : value, value.length, 0) === 0 ? undefined : failed(),
+      statusAt: (directory, name) => {
+        if (statx === undefined || name.length > longestName) return undefined
+        statusName[statusName.write(name, "latin1")] = 0
+        return statx(directory, statusName, noFollow, basicStatus, statusMemory) === 0 ? status.read() : undefined
+      },
       link: (fd, directory, name) =>
         linkat(atCwd, text(Buffer.from(`/proc/self/fd/${fd}`)), directory, text(name), follow) === 0
           ? undefined
@@ -119,3 +188,13 @@ export const load = async (): Promise<Native | { readonly missing: string }> => 
     return { missing: `the optional package koffi does not load: ${cause instanceof Error ? cause.message : cause}` }
   }
 }
+
+let opened: Native | { readonly missing: string } | undefined
+
+/** The calls, or why there are none; they are loaded by the first who asks. */
+export const now = (): Native | { readonly missing: string } => {
+  opened ??= open()
+  return opened
+}
+
+export const load = async (): Promise<Native | { readonly missing: string }> => now()

@@ -4,11 +4,13 @@
 import * as Either from "effect/Either"
 import * as BlobCodec from "../../fs5/BlobCodec.ts"
 import type { DamagedTree } from "../../fs5/TreeError.ts"
+import * as Bytes from "../../schema/Bytes.ts"
 import * as Hash from "../../schema/Hash.ts"
 import type { Primitives } from "../../schema/Primitives.ts"
 import type { TraversalContext } from "../../schema/TraversalContext.ts"
 import type { SealError, SealedChunk } from "../../services/Sealer.ts"
 import type * as FiledLeaves from "./filedLeaves.ts"
+import type * as Gathering from "./gathering.ts"
 import { release } from "./release.ts"
 import type * as Unsealing from "./unsealing.ts"
 
@@ -22,15 +24,20 @@ export interface SealRequest {
   /** Contexts are numbered; one that a worker does not know yet comes with its CBOR. */
   readonly context: number
   readonly encoded: Uint8Array | undefined
-  readonly chunks: ReadonlyArray<Uint8Array>
+  /** What the chunks lie in: a view each would take longer to move than they do. */
+  readonly buffers: ReadonlyArray<ArrayBufferLike>
+  /** Of each chunk the number of its buffer, its offset there and its length. */
+  readonly bounds: Float64Array
   /** Those of the plaintexts one after the other, where they are known. */
   readonly hashes: Uint8Array | undefined
+  /** Memory that nobody uses. */
+  readonly spare: ReadonlyArray<ArrayBuffer>
 }
 
 /** The blobs of a request, in its order. */
 export interface Sealed {
   readonly id: number
-  /** All stored bytes, one blob after the other. */
+  /** All stored bytes, one blob after the other, and something behind them. */
   readonly stored: Uint8Array
   /** Of each blob its hash and that of its plaintext. */
   readonly hashes: Uint8Array
@@ -48,27 +55,53 @@ export interface Ready {
   readonly ready: true
 }
 
-export type Request = SealRequest | Unsealing.UnsealRequest | FiledLeaves.FiledRequest
-export type Reply = Sealed | Refused | Unsealing.Unsealed | FiledLeaves.FiledReply | Ready
+export type Request = SealRequest | Unsealing.UnsealRequest | FiledLeaves.FiledRequest | Gathering.GatherRequest
+export type Reply = Sealed | Refused | Unsealing.Unsealed | FiledLeaves.FiledReply | Gathering.Gathered | Ready
 
 const factsEach = 3
+const boundsEach = 3
+
+export const sealRequest = (
+  head: Pick<SealRequest, "id" | "context" | "encoded">,
+  chunks: ReadonlyArray<Uint8Array>,
+  hashes: ReadonlyArray<Hash.Hash> | undefined,
+  spare: ReadonlyArray<ArrayBuffer>
+): SealRequest => {
+  const buffers = new Map<ArrayBufferLike, number>()
+  const bounds = new Float64Array(chunks.length * boundsEach)
+  for (const [index, { buffer, byteLength, byteOffset }] of chunks.entries()) {
+    const number = buffers.get(buffer) ?? buffers.size
+    buffers.set(buffer, number)
+    bounds[index * boundsEach] = number
+    bounds[index * boundsEach + 1] = byteOffset
+    bounds[index * boundsEach + 2] = byteLength
+  }
+  return { ...head, buffers: [...buffers.keys()], bounds, hashes: hashes && Bytes.concat(...hashes), spare }
+}
 
 export const reasonOf = (error: DamagedTree): SealError["reason"] =>
   error.reason === "WrongKey" ? "WrongKey" : "Unsupported"
 
 /** Answers a request, on the worker's side. */
-export const seal = (primitives: Primitives, context: TraversalContext, request: SealRequest): Sealed | Refused => {
-  const { chunks, hashes: known, id } = request
+export const seal = (
+  primitives: Primitives,
+  context: TraversalContext,
+  request: SealRequest,
+  bufferOf: (length: number) => Uint8Array
+): Sealed | Refused => {
+  const { bounds, buffers, hashes: known, id } = request
   const blobs: Array<BlobCodec.EncodedBlob> = []
   let length = 0
-  for (const [index, chunk] of chunks.entries()) {
+  for (let index = 0; index * boundsEach < bounds.length; index++) {
+    const at = index * boundsEach
+    const chunk = new Uint8Array(buffers[bounds[at]!]!, bounds[at + 1]!, bounds[at + 2]!)
     const hash = known && Hash.unsafeFromBytes(known.slice(index * Hash.length, (index + 1) * Hash.length))
     const blob = BlobCodec.encode(primitives, context.leaf, "leaf", context.keys, chunk, hash)
     if (Either.isLeft(blob)) return { id, reason: reasonOf(blob.left), detail: blob.left.message }
     blobs.push(blob.right)
     length += blob.right.stored.length
   }
-  const stored = new Uint8Array(length)
+  const stored = bufferOf(length)
   const hashes = new Uint8Array(blobs.length * Hash.length * 2)
   const facts = new Float64Array(blobs.length * factsEach)
   let at = 0

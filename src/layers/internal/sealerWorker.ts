@@ -7,6 +7,7 @@ import * as Either from "effect/Either"
 import * as TraversalContext from "../../schema/TraversalContext.ts"
 import * as CryptoAuto from "../CryptoAuto.ts"
 import * as FiledLeaves from "./filedLeaves.ts"
+import * as Gathering from "./gathering.ts"
 import * as Native from "./native.ts"
 import { prepare, release } from "./release.ts"
 import * as Protocol from "./sealerProtocol.ts"
@@ -23,6 +24,23 @@ const loadNative = () => {
   return native
 }
 
+/** What nobody uses any more, to read and to seal into. */
+const spare: Array<ArrayBuffer> = []
+const mostSpare = 4
+const bufferOf = (length: number): Uint8Array =>
+  length > Gathering.bufferLength
+    ? new Uint8Array(length)
+    : new Uint8Array(spare.pop() ?? new ArrayBuffer(Gathering.bufferLength))
+const keep = (buffers: ReadonlyArray<ArrayBufferLike>) => {
+  const others: Array<Uint8Array> = []
+  for (const buffer of buffers) {
+    const isAlike = buffer instanceof ArrayBuffer && buffer.byteLength === Gathering.bufferLength
+    if (isAlike && spare.length < mostSpare) spare.push(buffer)
+    else others.push(new Uint8Array(buffer))
+  }
+  release(others)
+}
+
 const contexts = new Map<number, TraversalContext.TraversalContext>()
 
 prepare()
@@ -31,6 +49,7 @@ Effect.runPromise(CryptoAuto.make(start)).then(({ primitives }) => {
     if (request.encoded !== undefined)
       contexts.set(request.context, Either.getOrThrow(TraversalContext.decode(request.encoded)))
     const context = contexts.get(request.context)
+    if ("spare" in request) keep(request.spare)
     // an error that nobody catches ends the thread, which its owner is told
     if (context === undefined) throw new Error("a context came without its bytes")
     const answer = (reply: Protocol.Reply, moved: ReadonlyArray<Uint8Array | Float64Array>) =>
@@ -38,7 +57,14 @@ Effect.runPromise(CryptoAuto.make(start)).then(({ primitives }) => {
         reply,
         moved.flatMap(({ buffer }) => (buffer instanceof ArrayBuffer ? [buffer] : []))
       )
-    if ("files" in request) {
+    if ("source" in request) {
+      const perform = (hands: Native.Native | undefined) => {
+        const reply = Gathering.perform(primitives, hands, context, request, bufferOf)
+        answer(reply, [reply.bytes, reply.ends, reply.counts, reply.hashes])
+      }
+      if ("paths" in request.source && request.source.attributes) void loadNative().then(perform)
+      else perform(undefined)
+    } else if ("files" in request) {
       const perform = (hands: Native.Native | undefined) => {
         const reply = FiledLeaves.perform(primitives, hands, context, request)
         answer(reply, [reply.done])
@@ -50,9 +76,9 @@ Effect.runPromise(CryptoAuto.make(start)).then(({ primitives }) => {
       answer(reply, [reply.lengths, reply.plaintexts])
       release(request.blobs)
     } else {
-      const reply = Protocol.seal(primitives, context, request)
+      const reply = Protocol.seal(primitives, context, request, bufferOf)
       answer(reply, "stored" in reply ? [reply.stored, reply.hashes, reply.facts] : [])
-      release(request.chunks)
+      keep(request.buffers)
     }
   })
   port.postMessage({ ready: true } satisfies Protocol.Ready)

@@ -7,40 +7,68 @@ import * as Either from "effect/Either"
 import * as LocalPath from "../../schema/LocalPath.ts"
 import type { ExtendedAttribute } from "../../schema/Node.ts"
 import {
-  type FileStatus,
+  type ListedFile,
   type LocalTreeError,
   type ReadWholeOptions,
   sameFile,
   unchanged,
   type WholeFile
 } from "../../services/LocalTree.ts"
+import * as Doors from "./doors.ts"
 import * as Files from "./files.ts"
-
-export interface Wanted {
-  readonly path: LocalPath.LocalPath
-  readonly expect: FileStatus
-}
+import type { Native } from "./native.ts"
 
 type Attributes = WholeFile["attributes"]
-
-/** What the reader needs of the layer: a prefix for names in a directory, and the extended attributes at a path. */
-export interface Hands {
-  readonly enter: (directory: LocalPath.LocalPath, at: Files.Place) => Either.Either<Door, LocalTreeError>
-  readonly attributes: (path: Buffer, at: Files.Place) => Attributes
-}
-
-export interface Door {
-  readonly prefix: Buffer
-  readonly close: () => void
-}
 
 const bufferSize = 1 << 20
 const none: Attributes = Either.right<ReadonlyArray<ExtendedAttribute>>([])
 
-/** One after the other; those of one directory next to each other are looked up through one door. */
+/**
+ * What `use` makes of the files, one after the other; each is open while it runs. Those of one directory next to each other are
+ * looked up through one door.
+ */
+export const each = <A extends ListedFile, B>(
+  files: ReadonlyArray<A>,
+  use: (fd: number, file: A, path: Buffer, at: Files.Place) => Either.Either<B, LocalTreeError>
+): ReadonlyArray<Either.Either<B, LocalTreeError>> => {
+  let parent: Uint8Array | undefined
+  let door: Either.Either<Doors.Door, LocalTreeError> | undefined
+  const leave = () => {
+    if (door !== undefined && Either.isRight(door)) door.right.close()
+    door = undefined
+  }
+  try {
+    return files.map((file) => {
+      const at = Files.place("read", file.path)
+      const split = LocalPath.split(file.path)
+      if (split === undefined) return Either.left(Files.failure(at, "Vanished", "it is a directory"))
+      if (parent === undefined || door === undefined || !Files.buffer(parent).equals(split.parent.bytes)) {
+        leave()
+        parent = split.parent.bytes
+        door = Doors.enter(split.parent, at)
+      }
+      // told for each file by its own name
+      if (Either.isLeft(door)) return Either.left(Files.failure(at, door.left.reason, door.left.detail))
+      const path = Buffer.concat([door.right.prefix, split.name])
+      const result = Files.attempt(at, () => {
+        const fd = fs.openSync(path, Files.readFlags)
+        try {
+          return use(fd, file, path, at)
+        } finally {
+          fs.closeSync(fd)
+        }
+      })
+      return Either.isLeft(result) ? Either.left(result.left) : result.right
+    })
+  } finally {
+    leave()
+  }
+}
+
+/** Reads each file whole; without `native` they have no attributes. */
 export const read = (
-  hands: Hands,
-  files: ReadonlyArray<Wanted>,
+  native: Native | undefined,
+  files: ReadonlyArray<ListedFile>,
   options: ReadWholeOptions
 ): ReadonlyArray<Either.Either<WholeFile, LocalTreeError>> => {
   let buffer = Buffer.alloc(0)
@@ -56,7 +84,7 @@ export const read = (
 
   const readOpen = (
     fd: number,
-    file: Wanted,
+    file: ListedFile,
     path: Buffer,
     at: Files.Place
   ): Either.Either<WholeFile, LocalTreeError> => {
@@ -65,7 +93,7 @@ export const read = (
       return Either.left(Files.failure(at, "Vanished", `it is a ${before.kind.replace("_", " ")}, not a regular file`))
     if (!sameFile(before, file.expect))
       return Either.left(Files.failure(at, "Vanished", "another file took its place since it was listed"))
-    const attributes = options.attributes ? hands.attributes(path, at) : none
+    const attributes = options.attributes && native !== undefined ? Doors.attributesAt(native, path, at) : none
     const size = Number(before.size)
     // a size of 0 may be the truth or a file system that does not know it: one byte tells
     const wanted = size === 0 ? 1 : size
@@ -88,36 +116,5 @@ export const read = (
     })
   }
 
-  let parent: Uint8Array | undefined
-  let door: Either.Either<Door, LocalTreeError> | undefined
-  const leave = () => {
-    if (door !== undefined && Either.isRight(door)) door.right.close()
-    door = undefined
-  }
-  try {
-    return files.map((file) => {
-      const at = Files.place("read", file.path)
-      const split = LocalPath.split(file.path)
-      if (split === undefined) return Either.left(Files.failure(at, "Vanished", "it is a directory"))
-      if (parent === undefined || door === undefined || !Files.buffer(parent).equals(split.parent.bytes)) {
-        leave()
-        parent = split.parent.bytes
-        door = hands.enter(split.parent, at)
-      }
-      // told for each file by its own name
-      if (Either.isLeft(door)) return Either.left(Files.failure(at, door.left.reason, door.left.detail))
-      const path = Buffer.concat([door.right.prefix, split.name])
-      const result = Files.attempt(at, () => {
-        const fd = fs.openSync(path, Files.readFlags)
-        try {
-          return readOpen(fd, file, path, at)
-        } finally {
-          fs.closeSync(fd)
-        }
-      })
-      return Either.isLeft(result) ? Either.left(result.left) : result.right
-    })
-  } finally {
-    leave()
-  }
+  return each(files, readOpen)
 }
