@@ -121,9 +121,12 @@ export const size = (count: number): string => {
   return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`
 }
 
-/** A count with its noun. @since 0.1.0 @category conversions */
+// what `toLocaleString("en-US")` says, which takes longer to load than most verbs run
+const grouped = (value: number): string => String(value).replace(/\B(?=(?:\d{3})+$)/g, ",")
+
+/** A whole number with its noun. @since 0.1.0 @category conversions */
 export const count = (value: number, one: string, many = `${one}s`): string =>
-  `${value.toLocaleString("en-US")} ${value === 1 ? one : many}`
+  `${grouped(value)} ${value === 1 ? one : many}`
 
 /** A time as ISO 8601 with the local offset, to the second. @since 0.1.0 @category conversions */
 export const localTime = (millis: number): string => {

@@ -133,11 +133,16 @@ export const make = <const Config extends Command.Command.Config, E extends Endi
     })
   ).pipe(Command.withDescription(options.description))
 
-  const manual = Manual.fromHelp(
-    options.name,
-    options.description,
-    Command.getHelp(command, CliConfig.make({ showBuiltIns: true }))
-  )
+  let written: Manual.Manual | undefined
+  /** Made for who reads it: no run but that needs it. */
+  const manual = (): Manual.Manual => {
+    written ??= Manual.fromHelp(
+      options.name,
+      options.description,
+      Command.getHelp(command, CliConfig.make({ showBuiltIns: true }))
+    )
+    return written
+  }
   const run = Effect.fnUntraced(function* (words: ReadonlyArray<string>) {
     const wrong = (problem: string) =>
       Ending.failed(
@@ -147,7 +152,7 @@ export const make = <const Config extends Command.Command.Config, E extends Endi
     const canonical = Argv.canonical(words, [...flagsOf(Command.getUsage(command)), ...builtIn])
     if (Either.isLeft(canonical)) return yield* wrong(canonical.left.message)
     if (canonical.right.options.includes("--help"))
-      return yield* Effect.as(Console.data(Manual.toHelp(manual, Verbs.find(options.name)?.usage ?? options.name)), 0)
+      return yield* Effect.as(Console.data(Manual.toHelp(manual(), Verbs.find(options.name)?.usage ?? options.name)), 0)
     const operands = canonical.right.operands.map((word) => (word.startsWith("-") && word !== "-" ? `./${word}` : word))
     const argv = ["node", "cairn", ...canonical.right.options, ...operands]
     return yield* Command.run(command, { name: "cairn", version: Verbs.version })(argv).pipe(
@@ -162,5 +167,10 @@ export const make = <const Config extends Command.Command.Config, E extends Endi
       Effect.provide(Layer.mergeAll(NodeContext.layer, CliConfig.layer({ showBuiltIns: false, isCaseSensitive: true })))
     )
   })
-  return { manual, run }
+  return {
+    get manual() {
+      return manual()
+    },
+    run
+  }
 }

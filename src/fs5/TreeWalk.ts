@@ -113,10 +113,9 @@ export const inspect = (
           return { hash: content.hash, path, read: Effect.zipRight(ahead, TreeReader.readChild(node, index)) }
         const inner = [...path, key]
         const within = node.pipeline.within(entry.childContext)
-        const tooDeep = new DamagedTree({ reason: "Inconsistent", blob: "", detail: "trees nested too deeply" })
         const read =
           inner.length > maxNesting
-            ? Effect.fail(tooDeep)
+            ? Effect.fail(new DamagedTree({ reason: "Inconsistent", blob: "", detail: "trees nested too deeply" }))
             : Effect.zipRight(ahead, TreeReader.readRoot(within, content))
         return { hash: content.hash, path: inner, read }
       }

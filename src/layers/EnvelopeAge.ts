@@ -73,6 +73,22 @@ const checkStart = (ciphertext: Uint8Array): Either.Either<void, EnvelopeError> 
   )
 }
 
+const streamOf = (bytes: Uint8Array): ReadableStream<Uint8Array> =>
+  new ReadableStream({
+    start: (controller) => {
+      controller.enqueue(bytes)
+      controller.close()
+    }
+  })
+
+/** What the library would do with bytes instead of a stream, but for its way through `Response`: loading that takes longer than an envelope. */
+const collected = async (stream: ReadableStream<Uint8Array>): Promise<Uint8Array> => {
+  const reader = stream.getReader()
+  const parts: Array<Uint8Array> = []
+  for (let next = await reader.read(); !next.done; next = await reader.read()) parts.push(next.value)
+  return Bytes.concat(...parts)
+}
+
 const seal = (recipients: ReadonlyArray<string>, plaintext: Uint8Array, maxBytes: number) =>
   Effect.gen(function* () {
     if (recipients.length === 0) return yield* fail("NoRecipients", 0, "the list of recipients is empty")
@@ -87,7 +103,7 @@ const seal = (recipients: ReadonlyArray<string>, plaintext: Uint8Array, maxBytes
     const encrypter = new Encrypter()
     for (const recipient of recipients) encrypter.addRecipient(recipient)
     // with checked recipients nothing but a broken platform can fail here
-    return yield* Effect.promise(() => encrypter.encrypt(plaintext))
+    return yield* Effect.promise(async () => collected(await encrypter.encrypt(streamOf(plaintext))))
   })
 
 const open = (identities: ReadonlyArray<Redacted.Redacted<string>>, ciphertext: Uint8Array, maxBytes: number) =>
@@ -118,7 +134,7 @@ const open = (identities: ReadonlyArray<Redacted.Redacted<string>>, ciphertext: 
       }
     })
     return yield* Effect.tryPromise({
-      try: () => decrypter.decrypt(ciphertext),
+      try: async () => collected(await decrypter.decrypt(streamOf(ciphertext))),
       catch: (cause) =>
         noneFits
           ? fail("NotForUs", texts.length, "no stanza is for any of them")

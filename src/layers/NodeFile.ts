@@ -75,6 +75,53 @@ export const writeNew = async (path: string, bytes: Uint8Array, mode = 0o666): P
 // a pipe must not block us, a link must not lead us elsewhere; Windows has neither flag
 const readFlags = fs.constants.O_RDONLY | (fs.constants.O_NOFOLLOW ?? 0) | (fs.constants.O_NONBLOCK ?? 0)
 
+/** A part of a file of at most so many bytes is read on the calling thread: in memory it takes less than a trip to another. */
+const quickLength = 256 * 1024
+/** Milliseconds of such a read above which it is not memory that answers. */
+const slowRead = 2
+/** Reads after so many slow ones in a row that are left to other threads, which wait for several at once. */
+const slowInARow = 3
+const readsAsSlow = 31
+
+let slowReads = 0
+let strikes = 0
+
+/**
+ * As `readRange`, on the calling thread and at once; nothing where that takes long, and where anything is out of the ordinary.
+ *
+ * @since 0.1.0
+ * @category operations
+ */
+export const readNow = (path: string, offset: number, length: number): Uint8Array | undefined => {
+  if (length !== Number.POSITIVE_INFINITY && length > quickLength) return undefined
+  if (slowReads > 0) {
+    slowReads--
+    return undefined
+  }
+  const began = performance.now()
+  let file: number | undefined
+  try {
+    file = fs.openSync(path, readFlags)
+    const stat = fs.fstatSync(file)
+    const wanted = Math.max(0, Math.min(length, stat.size - offset))
+    if (!stat.isFile() || wanted > quickLength) return undefined
+    const bytes = new Uint8Array(wanted)
+    for (let at = 0; at < wanted; ) {
+      const count = fs.readSync(file, bytes, at, wanted - at, offset + at)
+      if (count === 0) return bytes.subarray(0, at)
+      at += count
+    }
+    return bytes
+  } catch {
+    // nothing is lost: it is tried again where the failure is told
+    return undefined
+  } finally {
+    if (file !== undefined) fs.closeSync(file)
+    strikes = performance.now() - began > slowRead ? strikes + 1 : 0
+    if (strikes >= slowInARow) slowReads = readsAsSlow
+  }
+}
+
 /**
  * The bytes of the file `path` from `offset`, at most `length`, clamped to its end; "folder" for a folder and nothing
  * for anything else that is no file.
@@ -103,6 +150,15 @@ export const readRange = async (
     return at === bytes.length ? bytes : bytes.subarray(0, at)
   } finally {
     await close(file)
+  }
+}
+
+/** Whether there is nothing in the folder `path`, or no such folder; found out at once. @since 0.1.0 @category operations */
+export const isEmptyNow = (path: string): boolean => {
+  try {
+    return fs.readdirSync(path).length === 0
+  } catch (cause) {
+    return absent.includes(codeOf(cause))
   }
 }
 

@@ -18,6 +18,7 @@ import { ObjectStore, ObjectStoreError, type Service } from "../services/ObjectS
 import * as FsBarrier from "./FsBarrier.ts"
 import * as FsLeftovers from "./FsLeftovers.ts"
 import * as FsListing from "./FsListing.ts"
+import * as Turns from "./internal/turns.ts"
 import * as NodeFile from "./NodeFile.ts"
 import * as ObjectPath from "./ObjectPath.ts"
 
@@ -249,19 +250,25 @@ export const make = (options: Options): Effect.Effect<Service, never, Scope.Scop
               : Effect.as(Effect.mapError(barrier.anchor(file, won), notFlushed("create")), won)
         ),
       get: (path, range) =>
-        Effect.flatMap(
-          attempt("get", path, () => get(path, range?.offset ?? 0, range?.length ?? Number.POSITIVE_INFINITY)),
-          (bytes) =>
-            bytes === undefined
-              ? new ObjectStoreError({
-                  reason: "NotFound",
-                  store: name,
-                  operation: "get",
-                  path,
-                  detail: "there is no such object"
-                })
-              : Effect.succeed(bytes)
-        ),
+        Turns.between((): Effect.Effect<Uint8Array, ObjectStoreError> => {
+          const [offset, length] = [range?.offset ?? 0, range?.length ?? Number.POSITIVE_INFINITY]
+          const now =
+            ObjectPath.problem(path) === undefined ? NodeFile.readNow(`${base}/${path}`, offset, length) : undefined
+          if (now !== undefined) return Effect.succeed(now)
+          return Effect.flatMap(
+            attempt("get", path, () => get(path, offset, length)),
+            (bytes) =>
+              bytes === undefined
+                ? new ObjectStoreError({
+                    reason: "NotFound",
+                    store: name,
+                    operation: "get",
+                    path,
+                    detail: "there is no such object"
+                  })
+                : Effect.succeed(bytes)
+          )
+        }),
       size: (path) =>
         Effect.tap(
           attempt("size", path, async () => {

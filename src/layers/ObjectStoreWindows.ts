@@ -12,7 +12,7 @@ import type { ObjectStoreError, Range, Service } from "../services/ObjectStore.t
 
 /** @since 0.1.0 @category models */
 export interface Options {
-  /** Bytes of a window; 256 KiB when absent. Longer ranges are read as they are. */
+  /** Bytes of a window; 256 KiB when absent, 32 KiB over files of this machine. Longer ranges are read as they are. */
   readonly windowLength?: number
   /** Windows that are kept; 64 when absent. */
   readonly windows?: number
@@ -28,7 +28,8 @@ type Window = Deferred.Deferred<Uint8Array, ObjectStoreError>
  * @category combinators
  */
 export const windowed = (inner: Service, options: Options = {}): Service => {
-  const windowLength = options.windowLength ?? 256 * 1024
+  // of what is in files of this machine, content is read where it lies: what comes here is nodes, which lie far apart
+  const windowLength = options.windowLength ?? (inner.file === undefined ? 256 : 32) * 1024
   const capacity = options.windows ?? 64
   const windows = new Map<string, Window>()
   /** The windows that were touched last, whether or not they were read whole: whoever comes back to one, or next to one, reads on. */

@@ -6,6 +6,7 @@
 import type * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
 import * as Stream from "effect/Stream"
 import * as FiledLeaves from "../fs5/FiledLeaves.ts"
@@ -66,9 +67,9 @@ interface Due {
   readonly where: () => string
 }
 
-/** Leaves that are read one by one at the same time, and those that are gathered before any is. */
+/** Leaves that are read one by one at the same time, and those that are read together, while the next are gathered. */
 const readsInFlight = 8
-const batchLeaves = 4096
+const batchLeaves = 2048
 
 /** Bytes of nodes that were read ahead. */
 const cachedNodes = 4 * 1024 * 1024
@@ -84,6 +85,7 @@ export const verify = Effect.fn("Verify.verify")(function* (vault: Vault.Readabl
   const progress = yield* Progress.Progress
   const sealer = yield* Sealer.Sealer
   const state = yield* VaultState.VaultState
+  const scope = yield* Effect.scope
   const counts = { snapshots: 0, nodes: 0, blobs: 0, unread: 0, bytes: 0, damaged: 0 }
   const seen = new Set<string>()
   // nothing may answer but the store itself: what is in the cache was read by this run
@@ -152,11 +154,15 @@ export const verify = Effect.fn("Verify.verify")(function* (vault: Vault.Readabl
   const tree = (root: TreeReader.Root | undefined, at: string, keys = pipeline) => {
     if (root === undefined || seen.has(Hash.toHex(root.hash))) return Effect.void
     let due: Array<Due> = []
-    const check = Effect.suspend(() => {
-      const taken = due
-      due = []
-      return taken.length === 0 ? Effect.void : checkAll(taken)
-    })
+    let underWay: Fiber.Fiber<void, TreeError> | undefined
+    const checked = Effect.suspend(() => (underWay === undefined ? Effect.void : Fiber.join(underWay)))
+    const check = Effect.flatMap(checked, () =>
+      Effect.gen(function* () {
+        const taken = due
+        due = []
+        underWay = taken.length === 0 ? undefined : yield* Effect.forkIn(checkAll(taken), scope)
+      })
+    )
     const reached = Effect.fnUntraced(function* (items: Chunk.Chunk<TreeWalk.Reached | TreeWalk.Unreadable>) {
       for (const item of items) {
         const where = () => `${at} ${item.path.join(" ")}`.trimEnd()
@@ -187,7 +193,8 @@ export const verify = Effect.fn("Verify.verify")(function* (vault: Vault.Readabl
     })
     return TreeWalk.inspect(keys, root, { skip: (hash) => seen.has(Hash.toHex(hash)) }).pipe(
       Stream.runForEachChunk(reached),
-      Effect.zipRight(check)
+      Effect.zipRight(check),
+      Effect.zipRight(checked)
     )
   }
 
@@ -217,4 +224,4 @@ export const verify = Effect.fn("Verify.verify")(function* (vault: Vault.Readabl
     yield* tree(Vault.rootFromRecord(record?.base), `last scan of ${mapping.folder}:`)
   }
   return counts satisfies Result
-})
+}, Effect.scoped)

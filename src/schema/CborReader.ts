@@ -103,6 +103,12 @@ const majorNames = [
   "simple value or float"
 ]
 
+const smallIntegers = Array.from({ length: 24 }, (_, value) => BigInt(value))
+
+/** Texts up to this length are taken byte by byte as long as they are ASCII: a decoder costs more to ask than they do. */
+const shortText = 128
+const codes: Array<number> = Array.from({ length: shortText }, () => 0)
+
 const indefinite = 31
 const breakByte = 0xff
 const nullByte = 0xf6
@@ -209,6 +215,11 @@ export class Reader {
   /** An unsigned 64-bit integer. */
   u64(): bigint {
     const start = this.#at
+    const byte = this.#bytes[start]
+    if (byte !== undefined && byte < 24) {
+      this.#at = start + 1
+      return smallIntegers[byte]!
+    }
     const value = BigInt(this.integer())
     if (value < 0n) throw this.error(`${value} is outside 0 to ${Bytes.maxU64}`, start)
     return value
@@ -221,34 +232,46 @@ export class Reader {
     throw this.error(`expected a boolean, got ${majorNames[byte >> 5]}`, start)
   }
 
-  #string(type: number, what: string): Uint8Array {
+  /** Goes past a string of definite length; answers where its bytes begin. */
+  #string(type: number, what: string): number {
     const start = this.#at
     const info = this.#head(type, what)
     if (info === indefinite) throw this.error(`expected ${what} of definite length`, start)
     const length = this.#argument(info, start)
     const left = this.#bytes.length - this.#at
     if (length > left) throw this.error(`claims ${length} bytes where ${left} are left`, start)
-    const from = this.#need(Number(length))
-    return this.#bytes.subarray(from, this.#at)
+    return this.#need(Number(length))
+  }
+
+  /** The text of the bytes up to here, if they are few and all of them ASCII. */
+  #ascii(from: number): string | undefined {
+    const length = this.#at - from
+    if (length > shortText) return undefined
+    for (let i = 0; i < length; i++) {
+      const byte = this.#bytes[from + i]!
+      if (byte > 0x7f) return undefined
+      codes[i] = byte
+    }
+    return String.fromCharCode.apply(undefined, length === codes.length ? codes : codes.slice(0, length))
   }
 
   /** A byte string of definite length, as a copy; of exactly `length` bytes when that is given. */
   bytes(length?: number): Uint8Array {
     const start = this.#at
-    const view = this.#string(major.bytes, "a byte string")
-    if (length !== undefined && view.length !== length)
-      throw this.error(`expected ${length} bytes, got ${view.length}`, start)
-    return view.slice()
+    const from = this.#string(major.bytes, "a byte string")
+    if (length !== undefined && this.#at - from !== length)
+      throw this.error(`expected ${length} bytes, got ${this.#at - from}`, start)
+    return this.#bytes.slice(from, this.#at)
   }
 
   /** A text of definite length in valid UTF-8, of at most `limit` bytes when that is given. */
   text(limit?: number): string {
     const start = this.#at
-    const view = this.#string(major.text, "a text")
-    if (limit !== undefined && view.length > limit)
-      throw this.error(`has a text of ${view.length} bytes, more than ${limit}`, start)
-    if (view.length === 0) return ""
-    const text = Bytes.toUtf8(view)
+    const from = this.#string(major.text, "a text")
+    if (limit !== undefined && this.#at - from > limit)
+      throw this.error(`has a text of ${this.#at - from} bytes, more than ${limit}`, start)
+    if (this.#at === from) return ""
+    const text = this.#ascii(from) ?? Bytes.toUtf8(this.#bytes.subarray(from, this.#at))
     if (text === undefined) throw this.error("has a text that is not UTF-8", start)
     return text
   }
@@ -373,7 +396,14 @@ export class Reader {
         this.#at++
         break
       }
-      const index = this.integer()
+      const small = this.#bytes[this.#at]
+      let index: number | bigint
+      if (small !== undefined && small < 24) {
+        this.#at++
+        index = small
+      } else {
+        index = this.integer()
+      }
       const field = typeof index === "number" ? fields[index] : undefined
       if (field === undefined) {
         this.skip()

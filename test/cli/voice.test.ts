@@ -22,6 +22,8 @@ describe("numbers for people", () => {
   it("counts agree with their noun", () => {
     expect([0, 1, 1234].map((value) => Console.count(value, "file"))).toEqual(["0 files", "1 file", "1,234 files"])
     expect(Console.count(2, "entry", "entries")).toBe("2 entries")
+    for (const value of [-1_234_567, 999, 1000, 12_345, 100_000, 9_007_199_254_740_991])
+      expect(Console.count(value, "x", "x")).toBe(`${value.toLocaleString("en-US")} x`)
   })
 
   it("local times carry the offset and are the same moment", () => {

@@ -40,6 +40,9 @@ export interface Directories {
 /** Directories kept open though nobody uses them: a walk in key order needs its current branch, eight at once eight. */
 const keptOpen = 64
 
+/** Directories that are remembered once they were closed: to come back to one of them is to open it. */
+const remembered = 16_384
+
 const keyOf = (components: Components) => components.join("/")
 
 export const make = (
@@ -48,6 +51,8 @@ export const make = (
 ): Effect.Effect<Directories, LocalTreeError, Scope.Scope> =>
   Effect.gen(function* () {
     const open = new Map<string, Directory>()
+    /** Directories that were there when they were closed, without left-overs of a killed run. */
+    const met = new Set<string>()
     const rootPlace = Files.place("open", root)
 
     const shut = (directory: Directory) => {
@@ -61,6 +66,7 @@ export const make = (
         // the root stays: every way begins there
         if (oldKey === "" || oldKey === key) continue
         open.delete(oldKey)
+        if (old.swept && met.size < remembered) met.add(oldKey)
         shut(old)
         break
       }
@@ -71,8 +77,15 @@ export const make = (
       const door = fd >= 0 ? Buffer.from(Files.doorOf(fd)) : Buffer.concat([path, Buffer.from("/")])
       return { door, fd, uses: 0, kept: true, swept }
     }
-    const step = (parent: Directory, name: string, at: Files.Place, create: boolean) => {
+    const step = (parent: Directory, components: Components, at: Files.Place, create: boolean) => {
+      const name = components[components.length - 1]!
       const path = Buffer.concat([parent.door, Buffer.from(name)])
+      // whatever became of it since is seen below, as of any other
+      const again = met.size > 0 && met.delete(keyOf(components))
+      if (again) {
+        const opened = Files.attempt(at, () => directoryOf(path, true))
+        if (Either.isRight(opened)) return Either.right({ directory: opened.right, created: false })
+      }
       let created = false
       const made = Files.attempt(at, () => {
         if (create) {
@@ -125,7 +138,7 @@ export const make = (
         // the parent must outlive the step: making room for it may close what nobody uses
         const parent = directory
         parent.uses++
-        const next = step(parent, components[depth]!, at, create)
+        const next = step(parent, components.slice(0, depth + 1), at, create)
         release(parent)
         if (Either.isLeft(next)) return Either.left(next.left)
         directory = next.right.directory
