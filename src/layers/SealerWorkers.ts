@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import { availableParallelism } from "node:os"
+import { setFlagsFromString } from "node:v8"
 import { Worker } from "node:worker_threads"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
@@ -38,6 +39,9 @@ const defaultInlineBytes = 8 * 1024 * 1024
 
 /** Megabytes for the new objects of a worker, which makes next to none but buffers. */
 const workerYoungMb = 6
+
+/** By how much the heap may grow before the next full collection; left alone V8 lets several times as much garbage pile up. */
+const heapGrowthPercent = 100
 
 /** Plaintext that may be with the workers, in all, and the unit it is counted in. */
 const bytesInFlight = 12 * 1024 * 1024
@@ -110,6 +114,9 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Crypt
       worker.on("message", (reply: Protocol.Reply) => {
         if ("ready" in reply) {
           hand.ready = true
+          // not sooner: for a thread that starts under other flags V8 throws away what it compiled of it
+          if (hands?.every(({ gone, ready }) => ready || gone))
+            setFlagsFromString(`--heap-growing-percent=${heapGrowthPercent}`)
           wake()
         } else {
           const resume = hand.waiting.get(reply.id)

@@ -35,7 +35,7 @@ export interface Primitives {
   readonly chacha20: (key: Uint8Array, bytes: Uint8Array) => Uint8Array
   /** One streaming zstd frame without size or checksum, the reference's bytes (docs/format/fs5.md §6.6). */
   readonly zstdCompress: (level: number, bytes: Uint8Array) => Uint8Array
-  /** The same where the frame is looked at before the next call of this function, which may overwrite it. */
+  /** The same where the frame is looked at before the next call of any of these functions for zstd, which may overwrite it. */
   readonly zstdCompressOnce?: Primitives["zstdCompress"]
   /**
    * The content of the one zstd frame at the start of `bytes`; what follows the frame is ignored. More than `limit` bytes
@@ -43,8 +43,8 @@ export interface Primitives {
    */
   readonly zstdDecompress: (bytes: Uint8Array, limit: number) => Either.Either<Uint8Array, FormatError>
   /**
-   * The same where the content is looked at before the next call of this function, which may overwrite it, and its buffer is
-   * not given away.
+   * The same where the content is looked at before the next call of any of these functions for zstd, which may overwrite it,
+   * and its buffer is not given away.
    */
   readonly zstdDecompressOnce?: Primitives["zstdDecompress"]
 }

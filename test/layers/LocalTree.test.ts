@@ -450,6 +450,22 @@ describe("LocalTreeNode", () => {
   )
 })
 
+describe("A name that is longer than any file system takes", () => {
+  onDisk("is an error of the directory, and no descriptor stays open", (directory) =>
+    Effect.gen(function* () {
+      const tree = yield* LocalTree
+      if (process.platform !== "linux") return
+      const open = () => fs.readdirSync("/proc/self/fd").length
+      const before = open()
+      for (let time = 0; time < 20; time++) {
+        const error = yield* Effect.flip(tree.entries(local(directory, "x".repeat(300))))
+        assert.strictEqual(error._tag, "LocalTreeError")
+      }
+      assert.isBelow(open(), before + 10)
+    })
+  )
+})
+
 describe("LocalPath", () => {
   it("nothing shown can steer a terminal", () => {
     const shown = LocalPath.display("a\u001b]0;x\u0007\r\n\u009b\u202e\u200b\\b\u007fé😀")

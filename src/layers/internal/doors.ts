@@ -49,7 +49,9 @@ export const openDirectory = (path: LocalPath.LocalPath, at: Files.Place): Eithe
   for (const part of LocalPath.parts(path)) {
     const step = Buffer.concat([Buffer.from(Files.doorOf(fd)), part])
     const next = Files.attempt(at, () => fs.openSync(step, Files.directoryFlags))
-    const isLink = Either.isLeft(next) && fs.lstatSync(step, { throwIfNoEntry: false })?.isSymbolicLink() === true
+    // what cannot be looked at, as a name that is too long, is told as what it was to open it
+    const found = Either.isLeft(next) ? Files.attempt(at, () => fs.lstatSync(step).isSymbolicLink()) : undefined
+    const isLink = found !== undefined && Either.isRight(found) && found.right
     fs.closeSync(fd)
     if (isLink) return Either.left(Files.failure(at, "Unsafe", swapped))
     if (Either.isLeft(next)) return Either.left(next.left)
