@@ -25,27 +25,31 @@ describe.each(["lmdb", "files"])("ten first runs at the same moment on an empty 
     return Cairn.linesOf(status, "saved-source")
   }
 
-  it("with ten sources: one set of keys, one vault, every source saved and in the head", async () => {
-    const place = Cairn.folder()
-    const home = join(place, "home")
-    const names = Array.from({ length: runs }, (_, index) => `source-${index}`)
-    for (const name of names) Cairn.smallTree(place, name)
-    const running = names.map((name) => Cairn.start(home, ["backup", name, "docs:", "--json"], { cwd: place, env }))
-    const ended = await Promise.all(running.map(({ ended }) => ended))
-    // different sources never contend for good: each is told that it is done
-    expect(ended.map(({ code, stderr }) => (code === 0 ? "" : `${code} ${stderr}`)).join("")).toBe("")
-    const saved = await expectOneOfEach(home)
-    expect(saved.map(({ folder }) => folder).sort()).toEqual(names)
-    expect(new Set(ended.map((one) => Cairn.linesOf(one, "source")[0]!.revision)).size).toBe(runs)
+  // the other registry has the next one
+  it.runIf(Cairn.isLong || registry === "lmdb")(
+    "with ten sources: one set of keys, one vault, every source saved and in the head",
+    async () => {
+      const place = Cairn.folder()
+      const home = join(place, "home")
+      const names = Array.from({ length: runs }, (_, index) => `source-${index}`)
+      for (const name of names) Cairn.smallTree(place, name)
+      const running = names.map((name) => Cairn.start(home, ["backup", name, "docs:", "--json"], { cwd: place, env }))
+      const ended = await Promise.all(running.map(({ ended }) => ended))
+      // different sources never contend for good: each is told that it is done
+      expect(ended.map(({ code, stderr }) => (code === 0 ? "" : `${code} ${stderr}`)).join("")).toBe("")
+      const saved = await expectOneOfEach(home)
+      expect(saved.map(({ folder }) => folder).sort()).toEqual(names)
+      expect(new Set(ended.map((one) => Cairn.linesOf(one, "source")[0]!.revision)).size).toBe(runs)
 
-    await Cairn.expectCode(0, home, ["restore", "docs:", "out"], { cwd: place })
-    expect(fs.readdirSync(join(place, "out")).sort()).toEqual(names)
-    for (const name of names) expect(Cairn.difference(join(place, name), join(place, "out", name))).toBe("")
-    const verify = Cairn.linesOf(await Cairn.expectCode(0, home, ["verify", "--json"]), "summary")
-    expect(verify).toMatchObject([{ counts: { snapshots: runs, damaged: 0 } }])
-    const again = Cairn.linesOf(await Cairn.expectCode(0, home, ["backup", "--json"]), "source")
-    expect(again.map(({ outcome }) => outcome)).toEqual(names.map(() => "unchanged"))
-  })
+      await Cairn.expectCode(0, home, ["restore", "docs:", "out"], { cwd: place })
+      expect(fs.readdirSync(join(place, "out")).sort()).toEqual(names)
+      for (const name of names) expect(Cairn.difference(join(place, name), join(place, "out", name))).toBe("")
+      const verify = Cairn.linesOf(await Cairn.expectCode(0, home, ["verify", "--json"]), "summary")
+      expect(verify).toMatchObject([{ counts: { snapshots: runs, damaged: 0 } }])
+      const again = Cairn.linesOf(await Cairn.expectCode(0, home, ["backup", "--json"]), "source")
+      expect(again.map(({ outcome }) => outcome)).toEqual(names.map(() => "unchanged"))
+    }
+  )
 
   it.runIf(Cairn.isLong || registry === "files")(
     "with the same source: one of everything, and whoever says 0 has its files in the head",

@@ -72,15 +72,18 @@ describe("ten publishers of one vault in a bucket", () => {
   )
 })
 
-describe.runIf(Moto.isHere)("ten publishers of one vault in another S3 (moto)", () => {
-  let moto: Moto.Moto
-  beforeAll(async () => {
-    moto = await Moto.start()
-  })
-  afterAll(() => moto.stop())
+describe.runIf(Moto.isHere && process.env.CAIRN_TEST_LONG === "1")(
+  "ten publishers of one vault in another S3 (moto)",
+  () => {
+    let moto: Moto.Moto
+    beforeAll(async () => {
+      moto = await Moto.start()
+    })
+    afterAll(() => moto.stop())
 
-  publish(
-    "nothing acknowledged is lost",
-    Effect.suspend(() => Moto.bucket(moto))
-  )
-})
+    publish(
+      "nothing acknowledged is lost",
+      Effect.suspend(() => Moto.bucket(moto))
+    )
+  }
+)
