@@ -5,6 +5,7 @@
  */
 import * as fs from "node:fs"
 import { promisify } from "node:util"
+import * as Files from "./internal/files.ts"
 
 // the callback functions made promises are about twice as fast as node:fs/promises with its handle objects
 const open = promisify(fs.open)
@@ -116,7 +117,7 @@ export const readNow = (path: string, offset: number, length: number): Uint8Arra
     // nothing is lost: it is tried again where the failure is told
     return undefined
   } finally {
-    if (file !== undefined) fs.closeSync(file)
+    if (file !== undefined) Files.closeNow(file)
     strikes = performance.now() - began > slowRead ? strikes + 1 : 0
     if (strikes >= slowInARow) slowReads = readsAsSlow
   }

@@ -65,7 +65,7 @@ export const enter = (directory: LocalPath.LocalPath, at: Files.Place): Either.E
   Files.hasDoors
     ? Either.map(openDirectory(directory, at), (fd) => ({
         prefix: Buffer.from(Files.doorOf(fd)),
-        close: () => fs.closeSync(fd)
+        close: () => Files.closeNow(fd)
       }))
     : Either.flatMap(
         Files.attempt(at, () => fs.realpathSync.native(Files.buffer(directory.bytes), { encoding: "buffer" })),

@@ -157,14 +157,16 @@ export const hasDoors: boolean = (() => {
   }
 })()
 
-export const close = (fd: number): Effect.Effect<void> =>
-  Effect.sync(() => {
-    try {
-      fs.closeSync(fd)
-    } catch {
-      // nothing is lost: what was written was checked or synced before, and the descriptor is gone either way
-    }
-  })
+/** Closes what was read, or written and synced. */
+export const closeNow = (fd: number): void => {
+  try {
+    fs.closeSync(fd)
+  } catch {
+    // nothing is lost: what was written was checked or synced before, and the descriptor is gone either way
+  }
+}
+
+export const close = (fd: number): Effect.Effect<void> => Effect.sync(() => closeNow(fd))
 
 /** Largest buffer of a content stream. */
 const bufferSize = 1 << 20

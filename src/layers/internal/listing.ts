@@ -138,6 +138,6 @@ export const quick = (
   try {
     return entriesIn(native, path, directory.right, Buffer.from(Files.doorOf(directory.right)), at)
   } finally {
-    fs.closeSync(directory.right)
+    Files.closeNow(directory.right)
   }
 }
