@@ -1,62 +1,104 @@
 // Writes down what V8 compiled of the bundles in dist/ while they did what most runs do, so that the next start need not
 // compile it again. Run by the build; nothing but time is lost where it fails.
 //
-//     node scripts/compile.mjs MAIN WORKER     all of it: the names of the two bundles
-//     node scripts/compile.mjs --run MAIN …    one run of the binary with the words that follow (started by the former)
+//     node scripts/compile.mjs MAIN WORKER           all of it: the names of the two bundles
+//     node scripts/compile.mjs --run MAIN WORKER …   one run of the binary with the words that follow (started by the former)
 import { spawnSync } from "node:child_process"
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { randomBytes } from "node:crypto"
+import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { isMainThread, MessageChannel, Worker, workerData } from "node:worker_threads"
+import { setFlagsFromString } from "node:v8"
+import { isMainThread, MessageChannel, threadId, workerData } from "node:worker_threads"
 
 const dist = fileURLToPath(new URL("../dist", import.meta.url))
 const { load } = createRequire(import.meta.url)("../dist/load.cjs")
 
 const keep = (name, script) => {
   const path = join(dist, `${name}.cache`)
-  writeFileSync(`${path}.${process.pid}`, script.createCachedData())
-  renameSync(`${path}.${process.pid}`, path)
+  const own = `${path}.${process.pid}.${threadId}`
+  // V8 takes what was compiled under the flags that it has at a start, which all of these had when nothing else had set them
+  for (const flag of ["--heap-growing-percent=0", "--flush-bytecode"]) setFlagsFromString(flag)
+  writeFileSync(own, script.createCachedData())
+  renameSync(own, path)
 }
 
-const compileWorker = (name) =>
-  new Promise((done, failed) => {
-    const { port1, port2 } = new MessageChannel()
-    const worker = new Worker(fileURLToPath(import.meta.url), {
-      workerData: { implementation: "auto", bundle: name, port: port2 },
-      transferList: [port2]
-    })
-    // it is ready: what evaluated it is compiled
-    worker.once("message", () => port1.postMessage("keep"))
-    port1.once("message", () => worker.terminate().then(done))
-    worker.once("error", failed)
-  })
+/** As much as starts all the threads, in files of all the kinds that are treated in ways of their own. */
+const makeTree = (place) => {
+  for (let folder = 0; folder < 24; folder++) {
+    mkdirSync(join(place, `${folder}`, "below"), { recursive: true })
+    for (let file = 0; file < 24; file++) {
+      const path = join(place, `${folder}`, file % 3 === 0 ? "below" : "", `${file}`)
+      const text = `${folder} ${file} what most runs do\n`.repeat(1 + file * 20)
+      writeFileSync(path, file % 4 === 0 ? randomBytes(1 + file * 1000) : text)
+    }
+  }
+  writeFileSync(join(place, "random"), randomBytes(12 << 20))
+  writeFileSync(join(place, "text"), Array.from({ length: 400_000 }, (_, line) => `${line} of many`).join("\n"))
+  writeFileSync(join(place, "zeros"), new Uint8Array(6 << 20))
+  symlinkSync("text", join(place, "link"))
+}
 
-const compileMain = (name) => {
+const compile = (main, worker) => {
   const place = mkdtempSync(join(tmpdir(), "cairn-compile-"))
   try {
-    writeFileSync(join(place, "file"), "what most runs do\n")
+    makeTree(join(place, "tree"))
     const env = Object.fromEntries(Object.entries(process.env).filter(([key]) => !key.startsWith("CAIRN_")))
     const runs = [
-      ["backup", "file", "v:"],
-      ["backup", "file", "v:"],
-      ["list", "v:"],
-      ["restore", "v:", "restored"],
+      ["backup", "tree", "vault:"],
+      ["backup", "tree", "vault:"],
+      ["list", "vault:"],
+      ["restore", "vault:tree", "restored"],
       ["verify"],
       ["status"]
     ]
-    for (const words of runs)
-      spawnSync(process.execPath, [fileURLToPath(import.meta.url), "--run", name, ...words], {
-        cwd: place,
-        env: { ...env, HOME: place, CAIRN_HOME: join(place, "home") },
-        stdio: "ignore",
-        timeout: 60_000
-      })
+    for (const words of runs) {
+      const { status, stderr } = spawnSync(
+        process.execPath,
+        [fileURLToPath(import.meta.url), "--run", main, worker, ...words],
+        {
+          cwd: place,
+          env: { ...env, HOME: place, CAIRN_HOME: join(place, "home") },
+          stdio: ["ignore", "ignore", "pipe"],
+          encoding: "utf8",
+          timeout: 60_000
+        }
+      )
+      if (status !== 0) console.error(`cairn ${words.join(" ")}, for what is compiled of it: ${stderr.trim()}`)
+    }
   } finally {
     rmSync(place, { recursive: true, force: true })
   }
 }
+
+/** Threads of `bundle` that write down what was compiled of it when they are ended. */
+const keepingWorker = (Worker, bundle) =>
+  class extends Worker {
+    #port
+
+    constructor(_script, options) {
+      const { port1, port2 } = new MessageChannel()
+      super(fileURLToPath(import.meta.url), {
+        ...options,
+        workerData: { ...options.workerData, bundle, port: port2 },
+        transferList: [port2]
+      })
+      port1.unref()
+      this.#port = port1
+    }
+
+    async terminate() {
+      const kept = new Promise((done) => {
+        this.#port.once("message", done)
+        this.once("exit", done)
+      })
+      this.#port.postMessage("keep")
+      await kept
+      return super.terminate()
+    }
+  }
 
 if (!isMainThread) {
   const { bundle, port } = workerData
@@ -66,13 +108,15 @@ if (!isMainThread) {
     port.postMessage("kept")
   })
 } else {
-  const [first, second, ...words] = process.argv.slice(2)
+  const [first, second, third, ...words] = process.argv.slice(2)
   if (first === "--run") {
     process.argv = [process.execPath, join(dist, "Main.js"), ...words]
+    const threads = createRequire(import.meta.url)("node:worker_threads")
+    threads.Worker = keepingWorker(threads.Worker, third)
+    setFlagsFromString("--no-flush-bytecode")
     const script = load(second)
     process.on("exit", () => keep(second, script))
   } else {
-    compileMain(first)
-    await compileWorker(second)
+    compile(first, second)
   }
 }
