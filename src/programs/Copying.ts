@@ -10,7 +10,8 @@ import * as NodeCache from "../fs5/NodeCache.ts"
 import * as Pipeline from "../fs5/Pipeline.ts"
 import type * as TreeReader from "../fs5/TreeReader.ts"
 import * as TreeWalk from "../fs5/TreeWalk.ts"
-import * as Hash from "../schema/Hash.ts"
+import type * as Hash from "../schema/Hash.ts"
+import * as HashSet from "../schema/HashSet.ts"
 import * as TransparentNode from "../schema/TransparentNode.ts"
 import type * as BlobStore from "../services/BlobStore.ts"
 import * as VaultState from "../services/VaultState.ts"
@@ -53,7 +54,7 @@ export const copy = Effect.fn("Copying.copy")(function* (vault: Vault.Vault, sto
     context: vault.context,
     cache: NodeCache.make({ capacity: 0 })
   })
-  const seen = new Set<string>()
+  const seen = HashSet.make()
   const bring = Effect.fnUntraced(function* (hash: Hash.Hash) {
     if (yield* store.has(hash)) return
     const read = yield* Effect.either(vault.blobs.get(hash))
@@ -62,14 +63,13 @@ export const copy = Effect.fn("Copying.copy")(function* (vault: Vault.Vault, sto
     if (!Salvage.isDamage(read.left)) return yield* Effect.fail(read.left)
   })
   const tree = (root: TreeReader.Root | undefined, keys = pipeline) =>
-    root === undefined || seen.has(Hash.toHex(root.hash))
+    root === undefined || seen.has(root.hash)
       ? Effect.void
-      : TreeWalk.inspect(keys, root, { skip: (hash) => seen.has(Hash.toHex(hash)) }).pipe(
+      : TreeWalk.inspect(keys, root, { skip: seen.has }).pipe(
           Stream.mapEffect(
             (item) => {
               if (item._tag === "Unreadable" && !Salvage.isDamage(item.error)) return Effect.fail(item.error)
-              if (seen.has(Hash.toHex(item.hash))) return Effect.void
-              seen.add(Hash.toHex(item.hash))
+              if (!seen.add(item.hash)) return Effect.void
               return bring(item.hash)
             },
             { concurrency, unordered: true }

@@ -17,6 +17,7 @@ import type { TreeError } from "../fs5/TreeError.ts"
 import type * as TreeReader from "../fs5/TreeReader.ts"
 import * as TreeWalk from "../fs5/TreeWalk.ts"
 import * as Hash from "../schema/Hash.ts"
+import * as HashSet from "../schema/HashSet.ts"
 import type { BlobStoreError } from "../services/BlobStore.ts"
 import * as Progress from "../services/Progress.ts"
 import * as Sealer from "../services/Sealer.ts"
@@ -87,7 +88,7 @@ export const verify = Effect.fn("Verify.verify")(function* (vault: Vault.Readabl
   const state = yield* VaultState.VaultState
   const scope = yield* Effect.scope
   const counts = { snapshots: 0, nodes: 0, blobs: 0, unread: 0, bytes: 0, damaged: 0 }
-  const seen = new Set<string>()
+  const seen = HashSet.make()
   // nothing may answer but the store itself: what is in the cache was read by this run
   const pipeline = Pipeline.make({
     primitives: vault.primitives,
@@ -152,7 +153,7 @@ export const verify = Effect.fn("Verify.verify")(function* (vault: Vault.Readabl
   })
 
   const tree = (root: TreeReader.Root | undefined, at: string, keys = pipeline) => {
-    if (root === undefined || seen.has(Hash.toHex(root.hash))) return Effect.void
+    if (root === undefined || seen.has(root.hash)) return Effect.void
     let due: Array<Due> = []
     let underWay: Fiber.Fiber<void, TreeError> | undefined
     const checked = Effect.suspend(() => (underWay === undefined ? Effect.void : Fiber.join(underWay)))
@@ -166,20 +167,18 @@ export const verify = Effect.fn("Verify.verify")(function* (vault: Vault.Readabl
     const reached = Effect.fnUntraced(function* (items: Chunk.Chunk<TreeWalk.Reached | TreeWalk.Unreadable>) {
       for (const item of items) {
         const where = () => `${at} ${item.path.join(" ")}`.trimEnd()
-        const hash = Hash.toHex(item.hash)
         switch (item._tag) {
           case "Node":
             counts.nodes += 1
-            seen.add(hash)
+            seen.add(item.hash)
             break
           case "Unreadable":
             if (!isDamage(item.error)) return yield* Effect.fail(item.error)
-            seen.add(hash)
-            yield* damage({ kind: "node", hash, at: where(), detail: item.error.message })
+            seen.add(item.hash)
+            yield* damage({ kind: "node", hash: Hash.toHex(item.hash), at: where(), detail: item.error.message })
             break
           case "Leaf": {
-            if (seen.has(hash)) break
-            seen.add(hash)
+            if (!seen.add(item.hash)) break
             if (!isSampled(item.hash)) {
               counts.unread += 1
               break
@@ -191,7 +190,7 @@ export const verify = Effect.fn("Verify.verify")(function* (vault: Vault.Readabl
         }
       }
     })
-    return TreeWalk.inspect(keys, root, { skip: (hash) => seen.has(Hash.toHex(hash)) }).pipe(
+    return TreeWalk.inspect(keys, root, { skip: seen.has }).pipe(
       Stream.runForEachChunk(reached),
       Effect.zipRight(check),
       Effect.zipRight(checked)
