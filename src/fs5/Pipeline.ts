@@ -167,7 +167,7 @@ export const make = (options: Options): Pipeline => {
           const isKnownGood = cache.get(blob.hash, blob.plaintextHash) !== undefined
           const kept = isKnownGood ? blobs.put(blob.hash, blob.stored) : Mending.put(blobs, blob.hash, blob.stored)
           return Effect.map(kept, () => {
-            cache.put(blob.hash, blob.plaintextHash, node, weight)
+            cache.putWritten(blob.hash, blob.plaintextHash, node, weight)
             return { hash: blob.hash, plaintextHash: blob.plaintextHash, storedLength: blob.stored.length }
           })
         })

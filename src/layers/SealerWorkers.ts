@@ -43,6 +43,12 @@ const workerYoungMb = 6
 /** By how much the heap may grow before the next full collection; left alone V8 lets several times as much garbage pile up. */
 const heapGrowthPercent = 100
 
+/** Whoever works for so long without threads bounds its heap too; before, it would only cost time. */
+const boundAfter = "2 seconds"
+
+// 0 leaves it to V8; for a thread that starts under other flags than it was compiled under, V8 throws away what was compiled
+const boundHeap = (percent: number) => setFlagsFromString(`--heap-growing-percent=${percent}`)
+
 /** Plaintext that may be with the workers, in all, and the unit it is counted in. */
 const bytesInFlight = 12 * 1024 * 1024
 const permitBytes = 64 * 1024
@@ -114,9 +120,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Crypt
       worker.on("message", (reply: Protocol.Reply) => {
         if ("ready" in reply) {
           hand.ready = true
-          // not sooner: for a thread that starts under other flags V8 throws away what it compiled of it
-          if (hands?.every(({ gone, ready }) => ready || gone))
-            setFlagsFromString(`--heap-growing-percent=${heapGrowthPercent}`)
+          if (hands?.every(({ gone, ready }) => ready || gone)) boundHeap(heapGrowthPercent)
           wake()
         } else {
           const resume = hand.waiting.get(reply.id)
@@ -182,8 +186,18 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Crypt
     }
 
     const hireAll = () => {
-      if (script !== undefined) hands ??= Array.from({ length: count }, () => hire(script))
+      if (script === undefined || hands !== undefined) return
+      boundHeap(0)
+      hands = Array.from({ length: count }, () => hire(script))
     }
+    yield* Effect.forkScoped(
+      Effect.delay(
+        Effect.sync(() => {
+          if (hands === undefined) boundHeap(heapGrowthPercent)
+        }),
+        boundAfter
+      )
+    )
 
     /** Over when a worker is ready, or when none is going to be. */
     const ready = Effect.async<void>((resume) => {

@@ -42,6 +42,23 @@ describe("NodeCache", () => {
     expect(cache.weight()).toBe(5)
   })
 
+  it("keeps an eighth as much of what was written, beside what was read", () => {
+    const cache = NodeCache.make({ capacity: 80 })
+    cache.put(hash(1), hash(1), node(1), 80)
+    cache.putWritten(hash(2), hash(2), node(2), 6)
+    cache.putWritten(hash(3), hash(3), node(3), 6)
+    expect(cache.get(hash(2), hash(2))).toBeUndefined()
+    expect(cache.get(hash(3), hash(3))).toBeDefined()
+    expect(cache.get(hash(1), hash(1))).toBeDefined()
+    expect(cache.weight()).toBe(86)
+    // one that was read and is written again stays, once
+    cache.putWritten(hash(1), hash(1), node(1), 80)
+    expect(cache.weight()).toBe(86)
+    cache.put(hash(3), hash(3), node(3), 6)
+    cache.remove(hash(3))
+    expect(cache.weight()).toBe(0)
+  })
+
   it("does not answer a link that promises another plaintext", () => {
     const cache = NodeCache.make()
     cache.put(hash(1), hash(2), node(0), 10)
