@@ -532,9 +532,12 @@ export const make = (options: Options): Effect.Effect<Packed, never, Scope.Scope
       bulk,
       put,
       batch: { put, putNew, putAll },
-      // the damaged copy is forgotten once there is a good one; a power cut in between takes nothing that could be read
+      // the other copy is forgotten once this one is durable: it may have been unreadable for a moment only
       replace: (hash, bytes) =>
-        Effect.mapError(objects.put(packPath(hash), bytes), failed(Hash.toHex(hash))).pipe(
+        Effect.mapError(
+          Effect.zipRight(objects.put(packPath(hash), bytes), objects.sync),
+          failed(Hash.toHex(hash))
+        ).pipe(
           Effect.zipRight(Effect.mapError(index.remove([hash]), failed(Hash.toHex(hash)))),
           Effect.zipRight(
             Effect.sync(() => {

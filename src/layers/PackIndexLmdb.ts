@@ -58,6 +58,11 @@ const fromNumbers = (...numbers: ReadonlyArray<number>) => {
   return bytes
 }
 
+const hasPlaceIn = (places: Uint8Array, pack: number) => {
+  for (let at = 0; at + placeLength <= places.length; at += placeLength) if (numberOf(places, at) === pack) return true
+  return false
+}
+
 /** Opens the environment and closes it with the scope; one that does not load or open is an error. @since 0.1.0 @category constructors */
 export const make = ({ directory, private: isPrivate }: Options): Effect.Effect<Service, PackIndexError, Scope.Scope> =>
   Effect.gen(function* () {
@@ -134,13 +139,16 @@ export const make = ({ directory, private: isPrivate }: Options): Effect.Effect<
             const last = [...packs.getKeys({ reverse: true, limit: 1 })][0]
             let next = last === undefined ? 0 : numberOf(last) + 1
             for (const { length, members, pack } of entries) {
-              if (names.getBinary(pack) !== undefined) continue
-              const number = next++
-              packs.putSync(fromNumbers(number), Bytes.concat(pack, fromNumbers(length)))
-              names.putSync(pack, fromNumbers(number))
+              const known = names.getBinary(pack)
+              const number = known === undefined ? next++ : numberOf(known)
+              if (known === undefined) {
+                packs.putSync(fromNumbers(number), Bytes.concat(pack, fromNumbers(length)))
+                names.putSync(pack, fromNumbers(number))
+              }
               for (const member of members) {
                 const place = fromNumbers(number, member.offset, member.length)
                 const before = blobs.getBinary(member.hash)
+                if (known !== undefined && before !== undefined && hasPlaceIn(before, number)) continue
                 blobs.putSync(
                   member.hash,
                   before === undefined ? place : Bytes.concat(place, before.subarray(0, (mostPlaces - 1) * placeLength))

@@ -81,7 +81,7 @@ export const make = (options: { readonly name?: string } = {}): Effect.Effect<Se
   Effect.sync(() => {
     const table = makeTable()
     const packs: Array<{ readonly hash: Hash.Hash; readonly length: number }> = []
-    const known = new Set<string>()
+    const numbers = new Map<string, number>()
     let searched = false
 
     return {
@@ -95,14 +95,18 @@ export const make = (options: { readonly name?: string } = {}): Effect.Effect<Se
             return places
           }, [])
         ),
-      holds: (pack) => Effect.sync(() => known.has(Hash.toHex(pack))),
+      holds: (pack) => Effect.sync(() => numbers.has(Hash.toHex(pack))),
       add: (entries) =>
         Effect.sync(() => {
           for (const { length, members, pack } of entries) {
-            if (known.has(Hash.toHex(pack))) continue
-            known.add(Hash.toHex(pack))
-            packs.push({ hash: pack, length })
-            for (const member of members) table.add(member.hash, packs.length - 1, member.offset, member.length)
+            const known = numbers.get(Hash.toHex(pack))
+            const number = known ?? packs.push({ hash: pack, length }) - 1
+            numbers.set(Hash.toHex(pack), number)
+            for (const member of members) {
+              const isThere =
+                known !== undefined && table.find(member.hash).some((at) => table.place(at).pack === number)
+              if (!isThere) table.add(member.hash, number, member.offset, member.length)
+            }
           }
         }),
       remove: (hashes) =>

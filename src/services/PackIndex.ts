@@ -55,7 +55,10 @@ export interface Service {
   readonly findAll?: (hashes: ReadonlyArray<Hash>) => Effect.Effect<ReadonlyArray<ReadonlyArray<Place>>, PackIndexError>
   /** Whether the pack was entered. */
   readonly holds: (pack: Hash) => Effect.Effect<boolean, PackIndexError>
-  /** Enters packs with their blobs, all of them or none, durable when this returns; those that are there already stay as they are. */
+  /**
+   * Enters packs with their blobs, all of them or none, durable when this returns. What is there already stays as it is; blobs of
+   * a known pack that were forgotten are back.
+   */
   readonly add: (entries: ReadonlyArray<PackCatalogue.Entry>) => Effect.Effect<void, PackIndexError>
   /** Forgets every copy of these blobs, durable when this returns; the packs still are known. */
   readonly remove: (hashes: ReadonlyArray<Hash>) => Effect.Effect<void, PackIndexError>

@@ -34,7 +34,7 @@ type Step = { readonly add: ReadonlyArray<PackCatalogue.Entry> } | { readonly re
 
 /** What an index is, in plain maps. */
 const model = () => {
-  const packs = new Set<string>()
+  const packs = new Map<string, number>()
   const places = new Map<string, Array<string>>()
   return {
     packs,
@@ -43,12 +43,13 @@ const model = () => {
       if ("remove" in step) for (const hash of step.remove) places.delete(Hash.toHex(hash))
       else
         for (const { length, members, pack } of step.add) {
-          if (packs.has(Hash.toHex(pack))) continue
-          packs.add(Hash.toHex(pack))
+          const first = packs.get(Hash.toHex(pack)) ?? length
+          packs.set(Hash.toHex(pack), first)
           for (const member of members) {
             const before = places.get(Hash.toHex(member.hash)) ?? []
+            if (before.some((place) => place.startsWith(Hash.toHex(pack)))) continue
             places.set(Hash.toHex(member.hash), [
-              `${Hash.toHex(pack)} ${length} ${member.offset} ${member.length}`,
+              `${Hash.toHex(pack)} ${first} ${member.offset} ${member.length}`,
               ...before
             ])
           }

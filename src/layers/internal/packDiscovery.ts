@@ -27,12 +27,15 @@ const mostMembers = 65_536
 const windowLength = 8 << 20
 const objectsInFlight = 4
 
-const orNothing = <A, R>(effect: Effect.Effect<A, ObjectStoreError, R>) =>
-  Effect.catchIf(
-    Effect.map(effect, (found): A | undefined => found),
-    // nothing is lost: what is not there, or cannot be read, holds nothing that could be entered; it is told of
-    (error) => error.reason === "NotFound" || error.reason === "Unreadable",
-    () => Effect.succeed(undefined)
+/** Nothing of what is gone, no bytes of what cannot be read. */
+const orNone = (effect: Effect.Effect<Uint8Array, ObjectStoreError>) =>
+  effect.pipe(
+    Effect.map((bytes): Uint8Array | undefined => bytes),
+    Effect.catchIf(
+      (error) => error.reason === "NotFound" || error.reason === "Unreadable",
+      // nothing is lost: what is not there, or cannot be read, holds nothing that could be entered; it is told of
+      ({ reason }) => Effect.succeed(reason === "NotFound" ? undefined : new Uint8Array(0))
+    )
   )
 
 /** Looks for packs; `aside` is told of those that cannot be used. */
@@ -59,7 +62,7 @@ export const make = (options: {
 
   /** The packs of a catalogue that are new, and whether it holds any that could not be entered. */
   const readCatalogue = Effect.fnUntraced(function* (name: Hash.Hash) {
-    const bytes = yield* orNothing(objects.get(cataloguePath(name)))
+    const bytes = yield* orNone(objects.get(cataloguePath(name)))
     if (bytes === undefined) return { entries: [], isWhole: false }
     const decoded = Bytes.equals(primitives.blake3(bytes), name)
       ? PackCatalogue.decode(bytes)
@@ -70,14 +73,16 @@ export const make = (options: {
     }
     yield* objects.size(cataloguePath(name))
     const entries: Array<PackCatalogue.Entry> = []
+    const known: Array<PackCatalogue.Entry> = []
     let all = true
     for (const entry of decoded.right) {
-      if (yield* index.holds(entry.pack)) continue
-      if (yield* isWhole(entry.pack, entry.length)) entries.push(entry)
+      if (yield* index.holds(entry.pack)) known.push(entry)
+      else if (yield* isWhole(entry.pack, entry.length)) entries.push(entry)
       else all = false
     }
-    // a catalogue is entered like a pack without blobs, and not read again
-    if (all) entries.push({ pack: name, length: bytes.length, members: [] })
+    // a catalogue is entered like a pack without blobs, and not read again; a pack that was found without it may not have
+    // been readable in full
+    if (all) entries.push(...known, { pack: name, length: bytes.length, members: [] })
     return { entries, isWhole: all }
   })
 
@@ -111,7 +116,7 @@ export const make = (options: {
     )
   })
 
-  /** The members of a pack that nobody has a catalogue of, by the hashes of their bytes. */
+  /** The members of a pack that nobody has a catalogue of, by the hashes of their bytes; nothing when it went away meanwhile. */
   const confirmed = Effect.fnUntraced(function* (pack: Hash.Hash, header: Pack.Pack) {
     const members: Array<Pack.Placed> = []
     for (let from = 0; from < header.members.length; ) {
@@ -120,12 +125,13 @@ export const make = (options: {
       const endOf = (member: Pack.Member) => member.offset + member.length
       while (to < header.members.length && endOf(header.members[to]!) - first.offset <= windowLength) to++
       const length = endOf(header.members[to - 1]!) - first.offset
-      const bytes = yield* orNothing(objects.get(packPath(pack), { offset: first.offset, length }))
+      const bytes = yield* orNone(objects.get(packPath(pack), { offset: first.offset, length }))
+      if (bytes === undefined) return undefined
       for (const member of header.members.slice(from, to)) {
         const at = member.offset - first.offset
-        const hash = primitives.blake3((bytes ?? new Uint8Array(0)).subarray(at, at + member.length))
+        const hash = primitives.blake3(bytes.subarray(at, at + member.length))
         // the start of a hash is no proof: only what hashes to it is the blob
-        const isIts = bytes !== undefined && Bytes.equals(hash.subarray(0, Pack.prefixLength), member.prefix)
+        const isIts = Bytes.equals(hash.subarray(0, Pack.prefixLength), member.prefix)
         if (isIts) members.push({ hash, offset: member.offset, length: member.length })
         else aside(pack, `a blob of the pack is damaged, at ${member.offset}`)
       }
@@ -134,26 +140,53 @@ export const make = (options: {
     return members
   })
 
+  /**
+   * A pack that no catalogue names, with one, as entries of the index: whoever finds a blob in it counts on it from now on, and
+   * others look at every object only once.
+   */
+  const catalogued = (entry: PackCatalogue.Entry) => {
+    const bytes = PackCatalogue.encode([entry])
+    const name = primitives.blake3(bytes)
+    return objects.put(cataloguePath(name), bytes).pipe(
+      Effect.as([entry, { pack: name, length: bytes.length, members: [] }]),
+      Effect.catchIf(
+        ({ reason }) => reason === "Denied" || reason === "Unsupported" || reason === "Full",
+        // nothing is lost: where nothing can be written the pack can still be read, and nobody publishes
+        () => Effect.succeed([entry])
+      )
+    )
+  }
+
+  /** Whether it was there for as long as it was looked at. */
   const searchOne = Effect.fnUntraced(function* (name: Hash.Hash) {
-    const head = yield* orNothing(objects.get(packPath(name), { offset: 0, length: Pack.headLength }))
-    if (head === undefined || !Pack.isPack(head) || (yield* index.holds(name))) return
+    const head = yield* orNone(objects.get(packPath(name), { offset: 0, length: Pack.headLength }))
+    if (head === undefined) return false
+    if (!Pack.isPack(head) || (yield* index.holds(name))) return true
     const count = Pack.decodeCount(head)
-    if (Either.isLeft(count)) return
-    const header = yield* orNothing(objects.get(packPath(name), { offset: 0, length: Pack.headerLength(count.right) }))
-    const pack = header === undefined ? undefined : Pack.decode(header)
-    // a blob that only looks like one
-    if (pack === undefined || Either.isLeft(pack)) return aside(name, "the pack's header is damaged")
-    if (!(yield* isWhole(name, pack.right.length))) return
+    if (Either.isLeft(count)) return true
+    const header = yield* orNone(objects.get(packPath(name), { offset: 0, length: Pack.headerLength(count.right) }))
+    if (header === undefined) return false
+    const pack = Pack.decode(header)
+    if (Either.isLeft(pack)) {
+      // or a blob that only looks like one
+      aside(name, "the pack's header is damaged")
+      return true
+    }
+    if (!(yield* isWhole(name, pack.right.length))) return true
     const members = yield* confirmed(name, pack.right)
-    yield* enter([{ pack: name, length: pack.right.length, members }])
+    if (members === undefined) return false
+    const entry = { pack: name, length: pack.right.length, members }
+    // a catalogue that lacks what could not be read now would hide it from everybody for good
+    yield* enter(members.length === pack.right.members.length ? yield* catalogued(entry) : [entry])
+    return true
   })
 
   /** Looks at every object that could be a pack. */
   const search: Effect.Effect<void, ObjectStoreError | PackIndexError> = objects.list("blob3/").pipe(
     Stream.filterMap((path) => Option.flatten(Either.getRight(StorePath.hashOfBlob(objects.features, path)))),
     Stream.mapEffect(searchOne, { concurrency: objectsInFlight }),
-    Stream.runDrain,
-    Effect.zipRight(index.markSearched)
+    Stream.runFold(true, (all, isSeen) => all && isSeen),
+    Effect.flatMap((all) => (all ? index.markSearched : Effect.void))
   )
 
   return { catalogues, search }
