@@ -22,6 +22,8 @@ export interface Configuration {
   readonly state: "values" | "files"
   /** Each writer on a device of its own with the same key, or all of them processes on one, which share their records. */
   readonly homes: "own" | "one"
+  /** Blobs as objects one by one, or in packs with an index in each home. */
+  readonly store: "objects" | "packed"
   /** How many meta targets the vault has. */
   readonly mirrors: number
   readonly faults: ReadonlySet<FaultName>

@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Stream from "effect/Stream"
+import * as Pack from "../../src/schema/Pack.ts"
 import * as ObjectStore from "../../src/services/ObjectStore.ts"
 import type { Dice } from "./Dice.ts"
 import type { Reads } from "./Faults.ts"
@@ -22,6 +23,8 @@ export interface Bugs {
   readonly truncateThenWrite?: boolean
   /** What was found here, written by somebody else, is taken for durable. */
   readonly trustsFound?: boolean
+  /** Flushes come back although the object is not on the disk. */
+  readonly neverFlushes?: (path: string) => boolean
 }
 
 const none: Uint8Array = new Uint8Array(0)
@@ -69,15 +72,17 @@ export class Disk {
   }
 
   /**
-   * Whatever was not durable is gone, or made it by chance. Of a new blob there may be an empty file: other programs that
-   * write to the same store do not flush what they rename.
+   * Whatever was not durable is gone, or made it by chance. Of a new blob there may be an empty file, and of a pack a part:
+   * other programs that write to the same store do not flush what they rename.
    */
   cut(dice: Dice): void {
     for (const [path, cell] of this.#cells) {
       if (cell.current === cell.durable) continue
-      const luck = dice.below(4)
+      // a catalogue that is there before its packs is what a store of packs has to be ready for
+      const luck = path.startsWith("packs/") ? dice.below(2) : dice.below(4)
       if (luck === 0) cell.durable = cell.current
-      else if (luck === 1 && cell.durable === undefined && readsOf(path) === "blob") cell.durable = none
+      else if (luck === 1 && cell.durable === undefined && readsOf(path) === "blob")
+        cell.durable = torn(cell.current, dice)
       cell.current = cell.durable
     }
   }
@@ -105,7 +110,7 @@ export class Disk {
         place: name,
         isShared,
         apply,
-        refused: (detail) => failed("Unavailable", operation, path, detail),
+        refused: (detail) => failed(reasonOf(operation, path), operation, path, detail),
         ...about
       })
     const failed = (reason: ObjectStore.ObjectStoreError["reason"], operation: string, path: string, detail: string) =>
@@ -113,7 +118,7 @@ export class Disk {
     const seen = (path: string, back: number) => (back === 0 ? this.current(path) : this.asOf(path, wire.now - back))
     const written = (path: string, bytes: Uint8Array | undefined) => {
       this.write(path, bytes, wire.now)
-      touched.add(path)
+      if (bugs.neverFlushes?.(path) !== true) touched.add(path)
       return Either.void
     }
     const put: ObjectStore.Service["put"] = (path, bytes) =>
@@ -179,14 +184,14 @@ export class Disk {
       sync: Effect.suspend(() => {
         const before = touched
         touched = new Set()
-        return Effect.tapError(
+        return Effect.onExit(
           call("sync", "", () => {
             for (const path of before) this.secure(path)
             return Either.void
           }),
-          () =>
+          (exit) =>
             Effect.sync(() => {
-              for (const path of before) touched.add(path)
+              if (exit._tag === "Failure") for (const path of before) touched.add(path)
             })
         )
       })
@@ -194,8 +199,18 @@ export class Disk {
   }
 }
 
-/** Blobs are never replaced: an older view of one can only lack it. */
-const readsOf = (path: string): Reads => (path.startsWith("blob3/") ? "blob" : "latest")
+/** Blobs, packs and catalogues are never replaced: an older view of one can only lack it. */
+const readsOf = (path: string): Reads => (/^(blob3|packs)\//.test(path) ? "blob" : "latest")
+
+/** What is left of an object that did not get to the disk as a whole. */
+const torn = (bytes: Uint8Array | undefined, dice: Dice): Uint8Array =>
+  bytes !== undefined && Pack.isPack(bytes) ? bytes.slice(0, dice.below(bytes.length)) : none
+
+/** Of some blobs a disk says for a moment that it cannot read them. */
+const reasonOf = (operation: string, path: string) =>
+  operation === "get" && readsOf(path) === "blob" && path.charCodeAt(path.length - 1) % 2 === 0
+    ? "Unreadable"
+    : "Unavailable"
 
 /** A path with its hashes cut, for reading. */
 const short = (path: string) => path.replace(/([\w-]{8})[\w-]{24,}/g, "$1…")

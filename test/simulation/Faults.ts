@@ -10,6 +10,7 @@ import * as Dice from "./Dice.ts"
  * - `unseen`: an object that was put a short time ago is answered as missing.
  * - `crash`: a writer dies between two effects: no finalizer runs, what its disk had not made durable is gone.
  * - `interrupt`: a writer is told to stop: finalizers run.
+ * - `index`: a home's index of packs is deleted, or cannot be opened for a while.
  * - `down`: one of several registries, or a meta target, refuses everything for some time.
  * - `power`: everything goes dark at once: all writers crash, and the store loses what was not durable.
  */
@@ -23,7 +24,8 @@ export const faultNames = [
   "crash",
   "interrupt",
   "power",
-  "down"
+  "down",
+  "index"
 ] as const
 export type FaultName = (typeof faultNames)[number]
 
@@ -79,6 +81,8 @@ export interface Plan {
       readonly isCalm: boolean
       /** Something hangs on it that can be lost, so that it is struck more often. */
       readonly isDecisive: boolean
+      /** Something is there that a power cut can take away. */
+      readonly isBarrier: boolean
     }
   ) => Fate
 }
@@ -131,7 +135,7 @@ export const plan = (options: Options): Plan => {
   }
   return {
     isDown: (place, now) => outagesOf(place).some(([from, until]) => from <= now && now < until),
-    fate: (writer, life, call, { isCalm, isDecisive, isShared, reads }) => {
+    fate: (writer, life, call, { isBarrier, isCalm, isDecisive, isShared, reads }) => {
       const dice = Dice.make(seed, 2, writer, life, call)
       const id: CallId = `${writer}.${life}.${call}`
       const [first, second, where, back, outlives] = [
@@ -149,7 +153,8 @@ export const plan = (options: Options): Plan => {
       else if (!isCalm) {
         let below = 0
         for (const odd of odds) {
-          below += isDecisive ? 4 * odd.probability : odd.probability
+          const times = isDecisive ? 4 : isBarrier && odd.trouble === "power" ? 10 : 1
+          below += times * odd.probability
           if (where >= below) continue
           trouble = odd.trouble
           break

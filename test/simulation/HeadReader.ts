@@ -19,6 +19,8 @@ export class HeadReader {
   readonly #durable: (hash: Hash.Hash) => Uint8Array | undefined
   readonly #nodes = new Map<string, Node.Node>()
   readonly #leaves = new Set<string>()
+  /** Every blob that was found. */
+  readonly blobs = new Map<string, Hash.Hash>()
 
   /** `durable` gives what a power cut would leave of a blob. */
   constructor(durable: (hash: Hash.Hash) => Uint8Array | undefined) {
@@ -39,9 +41,10 @@ export class HeadReader {
     const bytes = this.#durable(hash)
     const short = Hash.toHex(hash).slice(0, 8)
     if (bytes === undefined) return Either.left(`${what} ${short} would not survive a power cut`)
-    return Bytes.equals(CheapCrypto.primitives.blake3(bytes), hash)
-      ? Either.right(bytes)
-      : Either.left(`${what} ${short} has other bytes than its name says`)
+    if (!Bytes.equals(CheapCrypto.primitives.blake3(bytes), hash))
+      return Either.left(`${what} ${short} has other bytes than its name says`)
+    this.blobs.set(Hash.toHex(hash), hash)
+    return Either.right(bytes)
   }
 
   /** The files of a published node that is known to be whole. */

@@ -38,6 +38,11 @@ export class Model {
     this.#reader = new HeadReader(durable)
   }
 
+  /** Every blob that a head has ever needed. */
+  get blobs(): ReadonlyArray<Hash.Hash> {
+    return [...this.#reader.blobs.values()]
+  }
+
   fail(problem: string): void {
     this.problem ??= problem
   }

@@ -8,8 +8,10 @@ import { primitives } from "./CheapCrypto.ts"
 import type { Configuration, Report } from "./Configuration.ts"
 import type * as Disk from "./Disk.ts"
 import { faultNames } from "./Faults.ts"
+import * as Packed from "./mutants/PackedStore.ts"
 import * as PublishLoop from "./mutants/PublishLoop.ts"
 import type { Services } from "./Outside.ts"
+import type * as PackedStore from "./PackedStore.ts"
 import type * as SimulatedRegistry from "./SimulatedRegistry.ts"
 import type * as SimulatedVaultState from "./SimulatedVaultState.ts"
 import * as Simulation from "./Simulation.ts"
@@ -24,12 +26,16 @@ export interface Mutant {
   readonly store?: Disk.Bugs
   /** Those of the writers' own records. */
   readonly records?: SimulatedVaultState.Bugs
+  /** What the packed store is made of. */
+  readonly packs?: (parts: PackedStore.Parts) => PackedStore.Parts
   readonly services?: (services: Services) => Services
   /** In the place of `RegistryMulti`. */
   readonly several?: (backends: readonly [Registry.Service, ...ReadonlyArray<Registry.Service>]) => Registry.Service
   readonly programs?: Programs
   /** Where it is looked for, when not among two writers with folders of their own. */
   readonly habitat?: Partial<Configuration>
+  /** The seed to begin with, where one that shows it is rare. */
+  readonly from?: number
 }
 
 /** Blobs become durable only when the registry names them already. */
@@ -87,6 +93,9 @@ const mergedBase = ({ blobs, registry, state }: Services): Services => ({
 })
 
 const shared = { folders: "shared" } as const
+// what is new in each round fills packs, what everybody has is in one already
+const fresh = { store: "packed", rounds: 4 } as const
+const packed = { folders: "shared", contents: "alike", writers: 3, store: "packed" } as const
 const alike = { folders: "shared", contents: "alike", writers: 3, rounds: 3 } as const
 
 export const all: ReadonlyArray<Mutant> = [
@@ -176,6 +185,50 @@ export const all: ReadonlyArray<Mutant> = [
     about: "that a meta target is to get a node is not noted before the head moves, so that a crash forgets it",
     services: withoutTodos,
     habitat: { mirrors: 1 }
+  },
+  {
+    name: "index-before-flush",
+    about: "the index of packs names blobs that are not durable yet, so that others take them for present",
+    packs: Packed.indexFirst,
+    habitat: { ...fresh, homes: "one" },
+    from: 30
+  },
+  {
+    name: "catalogue-not-flushed",
+    about: "a barrier does not flush its catalogue, so that other homes do not find what it kept",
+    store: { neverFlushes: Packed.isCatalogue },
+    habitat: packed
+  },
+  {
+    name: "open-pack",
+    about: "blobs that are held in the open pack count as durable, and a barrier leaves it open",
+    services: Packed.staysOpen,
+    habitat: packed
+  },
+  {
+    name: "others-packs-not-durable",
+    about: "packs that another process wrote are entered into the index before they are durable",
+    store: { trustsFound: true },
+    habitat: packed
+  },
+  {
+    name: "found-by-prefix",
+    about: "a blob whose hash begins like another's is taken for that one",
+    packs: Packed.byPrefix,
+    habitat: packed
+  },
+  {
+    name: "pack-without-catalogue",
+    about: "a blob is taken for present that others find only if they happen to look at every object",
+    packs: Packed.withoutCatalogues,
+    habitat: { ...fresh, faults: new Set(["delay", "crash", "index"]) },
+    from: 30
+  },
+  {
+    name: "torn-pack",
+    about: "a pack that a power cut tore is taken for whole",
+    packs: Packed.tornIsWhole,
+    habitat: { ...fresh, faults: new Set(["delay", "power"]) }
   }
 ]
 
@@ -197,6 +250,7 @@ export const habitatOf = (mutant: Mutant, seed: number): Configuration => ({
   state: "values",
   homes: "own",
   mirrors: 0,
+  store: "objects",
   faults: new Set(faultNames),
   attemptMillis: 100,
   mutant,
@@ -205,8 +259,9 @@ export const habitatOf = (mutant: Mutant, seed: number): Configuration => ({
 
 /** The first of `seeds` runs in which the simulator finds the mutant. */
 export const hunt = (mutant: Mutant, seeds: number): Report | undefined => {
-  for (let seed = 0; seed < seeds; seed++) {
-    const report = Simulation.run(habitatOf(mutant, seed))
+  const { from = 0 } = mutant
+  for (let number = 0; number < seeds; number++) {
+    const report = Simulation.run(habitatOf(mutant, from + number))
     if (report.problem !== undefined) return report
   }
   return undefined

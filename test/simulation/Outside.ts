@@ -1,6 +1,7 @@
 /** What lies outside of processes and outlives them: stores, registries, and each device's disk. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as BlobStoreObjects from "../../src/layers/BlobStoreObjects.ts"
 import * as ObjectStoreMemory from "../../src/layers/ObjectStoreMemory.ts"
@@ -13,13 +14,16 @@ import * as BlobStore from "../../src/services/BlobStore.ts"
 import * as Crypto from "../../src/services/Crypto.ts"
 import * as Envelope from "../../src/services/Envelope.ts"
 import * as Keyring from "../../src/services/Keyring.ts"
+import type * as ObjectStore from "../../src/services/ObjectStore.ts"
 import * as Registry from "../../src/services/Registry.ts"
 import * as VaultState from "../../src/services/VaultState.ts"
 import * as CheapCrypto from "./CheapCrypto.ts"
 import type { Configuration } from "./Configuration.ts"
 import * as Dice from "./Dice.ts"
 import { Disk } from "./Disk.ts"
+import * as PackedStore from "./PackedStore.ts"
 import type { Process, Wire } from "./Process.ts"
+import { SimulatedPackIndex } from "./SimulatedPackIndex.ts"
 import * as SimulatedRegistry from "./SimulatedRegistry.ts"
 import * as SimulatedVault from "./SimulatedVault.ts"
 import * as SimulatedVaultState from "./SimulatedVaultState.ts"
@@ -37,6 +41,9 @@ export interface Home {
   readonly records: SimulatedVaultState.Records
   /** What a registry layer with a bug remembers for longer than it should. */
   readonly cache: Map<string, ReadonlyArray<RegistryEntry>>
+  /** Of the packs in the shared store. */
+  readonly packs: SimulatedPackIndex
+  readonly habit: PackedStore.Habit
 }
 
 /** What a seed makes of the configuration's `several` registries. */
@@ -78,8 +85,8 @@ const preparedObjects = (folders: ReadonlyArray<string>) => {
   return objects
 }
 
-/** A device that has the vault and these folders as its sources. */
-export const home = (configuration: Configuration, folders: ReadonlyArray<string>): Home => {
+/** The device of this number, which has the vault and these folders as its sources. */
+export const home = (configuration: Configuration, folders: ReadonlyArray<string>, number: number): Home => {
   const disk = new Disk()
   if (configuration.state === "files")
     for (const [path, bytes] of preparedObjects(folders)) {
@@ -89,7 +96,9 @@ export const home = (configuration: Configuration, folders: ReadonlyArray<string
   return {
     disk,
     records: new SimulatedVaultState.Records(SimulatedVault.sealedKeys, folders.map(SimulatedVault.mappingOf)),
-    cache: new Map()
+    cache: new Map(),
+    packs: new SimulatedPackIndex(),
+    habit: PackedStore.habitOf(Dice.make(configuration.seed, 16, number))
   }
 }
 
@@ -109,14 +118,14 @@ export class Outside {
     this.registries = Array.from({ length: this.several?.count ?? 1 }, () => new SimulatedRegistry.Cells())
   }
 
-  /** The services of one process on a device. */
-  services(process: Process, at: Home) {
+  /** The services of one process on a device, for as long as `scope`. */
+  services(process: Process, at: Home, scope: Scope.Scope) {
     const { mutant, seed } = this.#configuration
     const crypto = CheapCrypto.crypto(Dice.make(seed, 10, process.writer, process.life))
     const wire = this.#wire
     const shared = this.shared.opened({ name: "store", wire, process, isShared: true, bugs: mutant?.store ?? {} })
     const plain: Services = {
-      blobs: BlobStoreObjects.fromObjects(shared, crypto.primitives),
+      blobs: this.#blobs(process, at, shared, scope),
       registry: this.#registry(process, at, shared, crypto),
       state: this.#records(process, at, crypto)
     }
@@ -128,6 +137,21 @@ export class Outside {
       Context.add(Envelope.Envelope, CheapCrypto.envelope(Dice.make(seed, 11, process.writer, process.life))),
       Context.add(Keyring.Keyring, CheapCrypto.keyring)
     )
+  }
+
+  #blobs(process: Process, at: Home, objects: ObjectStore.Service, scope: Scope.Scope): BlobStore.Service {
+    const { mutant, seed, store, faults } = this.#configuration
+    if (store === "objects") return BlobStoreObjects.fromObjects(objects, CheapCrypto.primitives)
+    const dice = Dice.make(seed, 17, process.writer, process.life)
+    const luck = faults.has("index") && !process.isCalm ? dice.float() : 1
+    if (luck < 0.1 && at.packs.isMade) {
+      this.#wire.note(`${process.name}: the index of packs is gone`)
+      at.packs.lose()
+    } else if (luck < 0.15) this.#wire.note(`${process.name}: the index of packs cannot be opened`)
+    const cannotOpen = luck >= 0.1 && luck < 0.15
+    const index = cannotOpen ? PackedStore.freshIndex() : at.packs.opened(this.#wire, process)
+    const parts = { objects, index }
+    return PackedStore.open(mutant?.packs?.(parts) ?? parts, at.habit, scope)
   }
 
   /** The vault with its meta targets, as a process has them. */

@@ -59,7 +59,7 @@ export interface Executioner {
 }
 
 const microsecondsLong = 9
-const decisive = /^(registry\d? (set|look|put)|store create|mirror\d put|disk (intend|saveRecord|addTodo))/
+const decisive = /^(registry\d? (set|look|put)|store create|mirror\d put|disk (intend|saveRecord|addTodo)|index add)/
 
 /** The way from processes to stores and back. */
 export class Wire {
@@ -104,7 +104,8 @@ export class Wire {
         isShared,
         reads,
         isCalm: process.isCalm,
-        isDecisive: decisive.test(request.label)
+        isDecisive: decisive.test(request.label),
+        isBarrier: request.label.startsWith("store sync")
       })
       const id: CallId = `${process.writer}.${process.life}.${number}`
       const name = `${process.name} #${number} ${request.label}`

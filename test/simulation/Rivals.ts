@@ -57,6 +57,11 @@ export class Rivals {
     return this.#attempts.keys()
   }
 
+  /** Every blob that a head has ever needed. */
+  get blobs(): ReadonlyArray<Hash.Hash> {
+    return [...this.#reader.blobs.values()]
+  }
+
   fail(problem: string): void {
     this.problem ??= problem
   }

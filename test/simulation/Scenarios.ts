@@ -11,6 +11,7 @@ export interface Variety {
   readonly state: Configuration["state"] | "mixed"
   readonly homes: Configuration["homes"] | "mixed"
   readonly mirrors: number | "mixed"
+  readonly store: Configuration["store"] | "mixed"
 }
 
 export const mixed: Variety = {
@@ -19,17 +20,19 @@ export const mixed: Variety = {
   registry: "mixed",
   state: "mixed",
   homes: "mixed",
-  mirrors: "mixed"
+  mirrors: "mixed",
+  store: "mixed"
 }
 
 /** The configuration of a seed. */
 export const configuration = (
   variety: Variety,
-  rest: Omit<Configuration, "folders" | "contents" | "registry" | "state" | "homes" | "mirrors">
+  rest: Omit<Configuration, "folders" | "contents" | "registry" | "state" | "homes" | "mirrors" | "store">
 ): Configuration => {
   const dice = Dice.make(rest.seed, 12)
   const [folders, registry, state, contents] = [dice.chance(0.5), dice.chance(0.2), dice.chance(0.1), dice.chance(0.3)]
   const [several, homes, mirrors] = [dice.chance(0.2), dice.chance(0.2), dice.chance(0.25)]
+  const store = dice.chance(0.5)
   return {
     ...rest,
     contents: variety.contents !== "mixed" ? variety.contents : contents ? "alike" : "varied",
@@ -37,16 +40,17 @@ export const configuration = (
     registry: variety.registry !== "mixed" ? variety.registry : registry ? "objects" : several ? "several" : "cell",
     state: variety.state !== "mixed" ? variety.state : state ? "files" : "values",
     homes: variety.homes !== "mixed" ? variety.homes : homes ? "one" : "own",
-    mirrors: variety.mirrors !== "mixed" ? variety.mirrors : mirrors ? 2 : 0
+    mirrors: variety.mirrors !== "mixed" ? variety.mirrors : mirrors ? 2 : 0,
+    store: variety.store !== "mixed" ? variety.store : store ? "packed" : "objects"
   }
 }
 
 /** What to give to the simulator on the command line to run a configuration again. */
 export const command = (about: Configuration): string => {
-  const { attemptMillis, contents, faults, folders, homes, mirrors, mutant, registry, rounds, seed, state, writers } =
-    about
+  const { attemptMillis, contents, faults, folders, homes, mirrors } = about
+  const { mutant, registry, rounds, seed, state, store, writers } = about
   return [
-    `--seed ${seed} --writers ${writers} --rounds ${rounds} --folders ${folders} --contents ${contents} --registry ${registry} --state ${state} --homes ${homes} --mirrors ${mirrors}`,
+    `--seed ${seed} --writers ${writers} --rounds ${rounds} --folders ${folders} --contents ${contents} --registry ${registry} --state ${state} --homes ${homes} --mirrors ${mirrors} --store ${store}`,
     `--faults ${[...faults].join(",") || "none"} --attempt-ms ${attemptMillis}`,
     ...(mutant === undefined ? [] : [`--mutant ${mutant.name}`])
   ].join(" ")

@@ -9,6 +9,8 @@ import * as Exit from "effect/Exit"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Random from "effect/Random"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import * as RegistryMulti from "../../src/layers/RegistryMulti.ts"
 import * as Head from "../../src/programs/Head.ts"
 import * as Publish from "../../src/programs/Publish.ts"
@@ -27,6 +29,7 @@ import * as Faults from "./Faults.ts"
 import { Model } from "./Model.ts"
 import type { Home } from "./Outside.ts"
 import * as OutsideModule from "./Outside.ts"
+import * as PackedStore from "./PackedStore.ts"
 import { Process, Wire } from "./Process.ts"
 import { Rivals } from "./Rivals.ts"
 import * as SimulatedVault from "./SimulatedVault.ts"
@@ -98,8 +101,8 @@ class Simulation {
     const indices = Array.from({ length: writers }, (_, index) => index)
     const isOneHome = configuration.homes === "one"
     this.#homes = isOneHome
-      ? [OutsideModule.home(configuration, [...new Set(indices.map(folderOf))])]
-      : indices.map((index) => OutsideModule.home(configuration, [folderOf(index)]))
+      ? [OutsideModule.home(configuration, [...new Set(indices.map(folderOf))], 0)]
+      : indices.map((index) => OutsideModule.home(configuration, [folderOf(index)], index))
     const common: Source = { folder: "all", files: new Map() }
     this.#writers = indices.map((index) => ({
       index,
@@ -114,7 +117,10 @@ class Simulation {
 
   #makeModel(): Model | Rivals {
     const features = { caseSensitive: true, recommendedMaxDirSize: Number.POSITIVE_INFINITY }
-    const durable = (hash: Hash.Hash) => this.#outside.shared.durable(StorePath.blob(features, hash))
+    const durable =
+      this.#configuration.store === "packed"
+        ? PackedStore.durable(this.#outside.shared)
+        : (hash: Hash.Hash) => this.#outside.shared.durable(StorePath.blob(features, hash))
     const { several } = this.#outside
     const isOne = isOneSource(this.#configuration)
     return several === undefined
@@ -150,7 +156,7 @@ class Simulation {
         writer.isFinished = true
         continue
       }
-      this.#edit(writer, "round", 1 + Dice.make(seed, 3, writer.index, 0).below(2))
+      this.#edit(writer, "round", this.#changes(writer))
       this.#world.later(Dice.make(seed, 5, writer.index).below(20_000), () => this.#live(writer))
     }
     this.#go(() => this.#writers.some(({ isFinished }) => !isFinished))
@@ -180,6 +186,14 @@ class Simulation {
         this.#model.fail("the run does not come to an end")
       else if (!this.#world.step()) this.#model.fail("everybody waits for something that never comes")
     }
+  }
+
+  /** How many changes a user makes before a round. */
+  #changes({ index, round }: WriterState): number {
+    const { seed, store } = this.#configuration
+    const dice = Dice.make(seed, 3, index, round)
+    // one blob needs no pack
+    return 1 + dice.below(2) + (store === "packed" ? dice.below(4) : 0)
   }
 
   #edit(writer: WriterState, moment: Edit["moment"], times: number): void {
@@ -212,11 +226,17 @@ class Simulation {
 
   /** What a writer's process does: whatever is left of its rounds. */
   #rounds(writer: WriterState, process: Process): Life {
-    const { mutant, rounds, seed } = this.#configuration
+    const { mutant, rounds, seed, store } = this.#configuration
     const programs = mutant?.programs ?? Writer.production
     const { folder } = writer.source
     return Effect.gen(this, function* () {
       const vault = this.#outside.withMirrors(process, yield* Vault.open(SimulatedVault.name))
+      const dice = Dice.make(seed, 19, writer.index, process.life)
+      if (store === "packed" && dice.chance(0.15)) {
+        this.#wire.note(`${process.name} asks for a blob that nobody has`)
+        // whoever misses one looks at every object for packs
+        yield* Effect.ignore(vault.blobs.get(Hash.zero))
+      }
       while (writer.round < rounds) {
         yield* Writer.backup(programs, vault, folder, {
           source: () => writer.source.files,
@@ -230,8 +250,7 @@ class Simulation {
             this.#model.acknowledged(writer.party, files, outcome.outcome, node)
             this.#attempts.push(outcome.attempts)
             writer.round++
-            if (writer.round < rounds)
-              this.#edit(writer, "round", 1 + Dice.make(seed, 3, writer.index, writer.round).below(2))
+            if (writer.round < rounds) this.#edit(writer, "round", this.#changes(writer))
           }
         })
         if (writer.round < rounds)
@@ -258,6 +277,8 @@ class Simulation {
           const { node } = yield* Publish.publish(vault, { ...nothing, scannedAt: 0 })
           this.#model.end(Hash.toHex(node))
         }
+        // whatever became of its index: a blob of a head that this home does not find is lost to it
+        if (this.#configuration.store === "packed") yield* Effect.forEach(this.#model.blobs, vault.blobs.get)
         yield* Todos.workOff(vault)
         const todos = yield* (yield* VaultState.VaultState).todos(vault.name)
         const { revision } = yield* Head.current(vault)
@@ -275,6 +296,7 @@ class Simulation {
       this.#go(() => !isDone)
     })
     if (this.#model.problem === undefined) this.#lookAtMirrors()
+    if (this.#model.problem === undefined && this.#configuration.store === "packed") this.#readBack()
   }
 
   /** Everything that ever was a head has its copy in each meta target. */
@@ -289,15 +311,64 @@ class Simulation {
       }
   }
 
+  /**
+   * After a last power cut, homes that have never seen the store read everything that any head ever needed: one that knows
+   * nothing at all, and one that looked at every object while there was none, so that only catalogues help it.
+   */
+  #readBack(): void {
+    const { seed, writers } = this.#configuration
+    const { blobs } = this.#model
+    this.#outside.shared.cut(Dice.make(seed, 18))
+    for (const [number, isSearched] of [false, true].entries()) {
+      const process = new Process(writers + this.#homes.length + number, 0, true)
+      let isDone = false
+      const reading = Effect.gen(this, function* () {
+        const index = PackedStore.freshIndex()
+        if (isSearched) yield* index.markSearched
+        const objects = this.#outside.shared.opened({
+          name: "store",
+          wire: this.#wire,
+          process,
+          isShared: true,
+          bugs: {}
+        })
+        const store = PackedStore.open({ objects, index }, { packSize: 1000, isPacking: true }, yield* Effect.scope)
+        if (!isSearched) yield* store.rebuild
+        for (const hash of blobs) {
+          if (!(yield* store.has(hash))) this.#model.fail(`${process.name} does not find ${Hash.toHex(hash)}`)
+          yield* store.get(hash)
+        }
+        const listed = new Set([...(yield* Stream.runCollect(store.list))].map(Hash.toHex))
+        const unlisted = blobs.find((hash) => !listed.has(Hash.toHex(hash)))
+        if (unlisted !== undefined) this.#model.fail(`${process.name} does not list ${Hash.toHex(unlisted)}`)
+      })
+      this.#wire.note(`${process.name} reads everything${isSearched ? " that catalogues tell of" : ""}`)
+      const fiber = this.#world.start(
+        Effect.scoped(reading).pipe(
+          Effect.withClock(VirtualClock.make(this.#world)),
+          Effect.withTracerEnabled(false),
+          Logger.withMinimumLogLevel(LogLevel.None)
+        )
+      )
+      fiber.addObserver((exit) => {
+        isDone = true
+        if (Exit.isFailure(exit)) this.#model.fail(`${process.name} cannot read: ${Cause.pretty(exit.cause)}`)
+      })
+      this.#go(() => !isDone)
+    }
+  }
+
   #start(process: Process, home: Home, life: Life, ended: (exit: Exit.Exit<void, Writer.Failure>) => void): void {
     const { seed } = this.#configuration
     this.#alive.add(process)
     this.#wire.note(`${process.name} starts`)
-    const services = this.#outside.services(process, home)
+    const scope = Effect.runSync(Scope.make())
+    const services = this.#outside.services(process, home, scope)
     const party = this.#writers[process.writer]?.party
     const model = this.#model
     const fiber = this.#world.start(
       life.pipe(
+        Effect.ensuring(Scope.close(scope, Exit.void)),
         Effect.provide(
           this.#watch.over(services, (record) => {
             if (model instanceof Model && party !== undefined) model.recording(party, process.attempt, record.node)

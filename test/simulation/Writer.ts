@@ -1,6 +1,7 @@
 /** What a simulated writer does: it changes its files, publishes them, and runs again when it did not get to the end. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as BlobCodec from "../../src/fs5/BlobCodec.ts"
 import type { KeyedEntry } from "../../src/fs5/ReadableLayer.ts"
 import * as TreeBuilder from "../../src/fs5/TreeBuilder.ts"
 import * as TreeReader from "../../src/fs5/TreeReader.ts"
@@ -9,6 +10,7 @@ import type * as Vault from "../../src/programs/Vault.ts"
 import * as Bytes from "../../src/schema/Bytes.ts"
 import * as Hash from "../../src/schema/Hash.ts"
 import type { NodeEntry } from "../../src/schema/Node.ts"
+import { batchOf } from "../../src/services/BlobStore.ts"
 import type * as Envelope from "../../src/services/Envelope.ts"
 import * as VaultState from "../../src/services/VaultState.ts"
 import { primitives } from "./CheapCrypto.ts"
@@ -104,6 +106,16 @@ const scan = Effect.fnUntraced(function* (
       for (const [key, entry] of batch) before.set(key, entry)
   }
   const entries: Array<KeyedEntry> = []
+  // as files are imported: all at once where the store can, and nothing that is there already is read for it
+  const batch = batchOf(vault.blobs)
+  const leaves: Array<BlobCodec.EncodedLeaf> = []
+  const written = (text: string) =>
+    batch === undefined
+      ? vault.pipeline.writeLeaf(Bytes.fromUtf8(text))
+      : Effect.map(BlobCodec.encodeLeaf(primitives, vault.pipeline.context, Bytes.fromUtf8(text)), (leaf) => {
+          leaves.push(leaf)
+          return leaf.entry
+        })
   let bytes = 0
   for (const [name, { mtime, text }] of [...source].sort(([a], [b]) => Bytes.compareUtf8(a, b))) {
     const key = `${folder}/${name}`
@@ -114,10 +126,11 @@ const scan = Effect.fnUntraced(function* (
       Hash.toHex(was.content.hash) === contentOf(text) &&
       was.semantic?.timestamp === semantic.timestamp &&
       was.semantic.timestampSubsecNanos === semantic.timestampSubsecNanos
-    const entry = isUnchanged ? was : { ...(yield* vault.pipeline.writeLeaf(Bytes.fromUtf8(text))), semantic }
+    const entry = isUnchanged ? was : { ...(yield* written(text)), semantic }
     entries.push([key, entry])
     bytes += text.length
   }
+  if (batch !== undefined) yield* batch.putAll(leaves)
   const builder = TreeBuilder.make(vault.pipeline, { kind: "namespace", mask: TreeBuilder.defaultMask })
   yield* builder.pushAll(entries)
   const finished = yield* builder.finish

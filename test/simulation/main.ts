@@ -3,7 +3,7 @@
  *
  *     npm run simulate -- --writers 10 --seeds 1000 [--seed N | --first N] [--jobs N] [--minutes N] [--rounds N] [--faults all|none|delay,crash,…]
  *         [--folders own|shared|mixed] [--contents varied|alike|mixed] [--registry cell|objects|several|mixed] [--state values|files|mixed]
- *         [--homes own|one|mixed] [--mirrors N|mixed]
+ *         [--homes own|one|mixed] [--mirrors N|mixed] [--store objects|packed|mixed]
  *         [--attempt-ms 100,200,400] [--mutant NAME] [--trace] [--states] [--mutants]
  *
  * Ends with 0 when nothing was found, 1 with the shortest failing schedule, 2 for a wrong command line.
@@ -46,6 +46,7 @@ const { values } = (() => {
         state: { type: "string", default: "mixed" },
         homes: { type: "string", default: "mixed" },
         mirrors: { type: "string", default: "mixed" },
+        store: { type: "string", default: "mixed" },
         "attempt-ms": { type: "string", default: "100" },
         mutant: { type: "string" },
         trace: { type: "boolean", default: false },
@@ -89,7 +90,8 @@ const variety: Scenarios.Variety = {
   registry: oneOf("registry", values.registry, ["cell", "objects", "several", "mixed"]),
   state: oneOf("state", values.state, ["values", "files", "mixed"]),
   homes: oneOf("homes", values.homes, ["own", "one", "mixed"]),
-  mirrors: values.mirrors === "mixed" ? "mixed" : whole("mirrors", values.mirrors)
+  mirrors: values.mirrors === "mixed" ? "mixed" : whole("mirrors", values.mirrors),
+  store: oneOf("store", values.store, ["objects", "packed", "mixed"])
 }
 
 const explain = (report: Report): void => {
