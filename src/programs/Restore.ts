@@ -51,6 +51,8 @@ export interface Options {
   readonly allowSetuid: boolean
   /** Say what would be done, and write nothing. */
   readonly dryRun: boolean
+  /** So many bytes are made durable while the next are written, since the end waits for the others; 128 MiB when absent. */
+  readonly durableStep?: number
   readonly onProblem?: (problem: Problem) => Effect.Effect<void>
 }
 
@@ -91,6 +93,8 @@ const longestFilled = 1n << 42n
 
 /** Other files that are written at the same time. */
 const othersInFlight = 4
+
+const defaultDurableStep = 128 * 1024 * 1024
 
 /** A small file that has to be written. */
 interface Small {
@@ -200,6 +204,36 @@ export const restore = Effect.fn("Restore.restore")(function* (snapshot: Snapsho
   if (dryRun) return { ...result, files: total.files, bytes: total.bytes } satisfies Result
 
   const target = yield* tree.openTarget(options.directory, { allowSetuid: options.allowSetuid })
+  const scope = yield* Effect.scope
+  const durableStep = options.durableStep ?? defaultDurableStep
+  let untilDurable = durableStep
+  let syncing: Fiber.Fiber<void> | undefined
+  let notDurable: LocalTree.LocalTreeError | undefined
+  /** Tells of so many bytes that are in files, with what else goes on. */
+  const step = (bytes: number, about: Omit<Progress.Step, "bytes"> = {}) =>
+    Effect.suspend(() => {
+      untilDurable -= bytes
+      const told = progress.step({ bytes, ...about })
+      if (untilDurable > 0) return told
+      untilDurable = Number.POSITIVE_INFINITY
+      const sync = Effect.matchEffect(target.sync, {
+        // kept for the end: a system tells of what it could not write only once
+        onFailure: (error) =>
+          Effect.sync(() => {
+            notDurable = error
+          }),
+        onSuccess: () =>
+          Effect.sync(() => {
+            untilDurable = durableStep
+          })
+      })
+      return Effect.zipLeft(
+        told,
+        Effect.map(Effect.forkIn(sync, scope), (fiber) => {
+          syncing = fiber
+        })
+      )
+    })
   const metadata = (entry: NodeEntry) => FileMetadata.metadata(entry, { owner: options.owner })
   const noted = (key: string) => (notes: ReadonlyArray<LocalTree.Note>) =>
     Effect.forEach(notes, (note) => problem("metadata", key, `${note.aspect}: ${note.detail}`), { discard: true })
@@ -240,7 +274,7 @@ export const restore = Effect.fn("Restore.restore")(function* (snapshot: Snapsho
     const isLinked = entry.content?.structural === "link" && size <= longestFilled
     if (filed !== undefined && target.fillFile !== undefined && isLinked) {
       const fill = (file: LocalTree.OpenFile) =>
-        FileExport.fillFile(pipeline, entry, filed, file, (bytes) => progress.step({ bytes }))
+        FileExport.fillFile(pipeline, entry, filed, file, (bytes) => step(bytes))
       yield* Effect.flatMap(target.fillFile(at, Number(size), fill, { ...wanted, overwrite }), noted(key))
       return yield* wrote(Number(size))
     }
@@ -249,9 +283,9 @@ export const restore = Effect.fn("Restore.restore")(function* (snapshot: Snapsho
       entry.content?.structural === "leaf"
         ? yield* pipeline.readLeaf(entry)
         : Stream.mapChunksEffect(FileExport.exportFile(pipeline, entry, sealer), (pieces) =>
-            Effect.as(progress.step({ bytes: Chunk.reduce(pieces, 0, (sum, bytes) => sum + bytes.length) }), pieces)
+            Effect.as(step(Chunk.reduce(pieces, 0, (sum, bytes) => sum + bytes.length)), pieces)
           )
-    if (content instanceof Uint8Array) yield* progress.step({ bytes: content.length })
+    if (content instanceof Uint8Array) yield* step(content.length)
     yield* Effect.flatMap(target.writeFile(at, content, { ...wanted, overwrite }), noted(key))
     yield* wrote(Number(size))
   })
@@ -339,7 +373,7 @@ export const restore = Effect.fn("Restore.restore")(function* (snapshot: Snapsho
     result.files += files
     result.bytes += bytes
     const last = known[known.length - 1]
-    if (last !== undefined) yield* progress.step({ bytes, files, current: last.key })
+    if (last !== undefined) yield* step(bytes, { files, current: last.key })
     return later
   })
 
@@ -362,8 +396,8 @@ export const restore = Effect.fn("Restore.restore")(function* (snapshot: Snapsho
       readable.push(small)
       bytes += content.length
     }
-    yield* progress.step({ bytes })
     const written = yield* target.writeAll(read)
+    yield* step(bytes)
     for (const [at, small] of readable.entries()) {
       const outcome = written[at]
       if (outcome === undefined || Either.isLeft(outcome)) others.push(small)
@@ -462,7 +496,6 @@ export const restore = Effect.fn("Restore.restore")(function* (snapshot: Snapsho
     }
   })
 
-  const scope = yield* Effect.scope
   const underWay: Array<{
     readonly keyed: ReadonlyArray<KeyedEntry>
     readonly fiber: Fiber.Fiber<void, LocalTree.LocalTreeError | TreeError>
@@ -496,6 +529,8 @@ export const restore = Effect.fn("Restore.restore")(function* (snapshot: Snapsho
   )
   yield* settle(0)
   yield* close(undefined)
+  if (syncing !== undefined) yield* Fiber.join(syncing)
   yield* target.sync
+  if (notDurable !== undefined) return yield* notDurable
   return result satisfies Result
 }, Effect.scoped)

@@ -205,4 +205,47 @@ describe("a restore that is interrupted", () => {
       }).pipe(Effect.provide(world.layer))
     })
   )
+
+  it.effect("fails where a part could not be made durable meanwhile, though nothing more is told at the end", () =>
+    Effect.gen(function* () {
+      const world = yield* make(sources)
+      yield* Effect.gen(function* () {
+        yield* backup(mapping("/one"))
+        const tree = yield* LocalTree.LocalTree
+        let syncs = 0
+        const failing = (nth: number): LocalTree.Service => ({
+          ...tree,
+          openTarget: (path, settings) =>
+            Effect.map(tree.openTarget(path, settings), (target) => ({
+              ...target,
+              sync: Effect.suspend(() => {
+                syncs += 1
+                if (syncs !== nth) return target.sync
+                return new LocalTree.LocalTreeError({
+                  operation: "make durable",
+                  path,
+                  reason: "Unavailable",
+                  detail: "EIO"
+                })
+              })
+            }))
+        })
+        const run = (nth: number, directory: string) =>
+          Effect.gen(function* () {
+            syncs = 0
+            return yield* Restore.restore(yield* snapshotOver(world.blobs), {
+              ...options(directory),
+              durableStep: 1 << 20
+            })
+          }).pipe(Effect.provideService(LocalTree.LocalTree, failing(nth)))
+        const error = yield* Effect.flip(run(1, "/back"))
+        assert.strictEqual(error._tag === "LocalTreeError" && error.detail, "EIO")
+        // no further part is tried, and the end is
+        assert.strictEqual(syncs, 2)
+        const whole = yield* run(0, "/again")
+        assert.strictEqual(whole.files, smallFiles + 1)
+        assert.isAbove(syncs, 2)
+      }).pipe(Effect.provide(world.layer))
+    })
+  )
 })
