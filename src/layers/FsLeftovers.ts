@@ -33,8 +33,4 @@ const sweep = async (folder: string, before: number): Promise<void> => {
 /** Removes what is older than a day from the folder `temporary`, as far as it can. @since 0.1.0 @category operations */
 export const remove = (temporary: string, now: number): Effect.Effect<void> =>
   // leftovers are listed nowhere and stand for nothing; what cannot be removed only takes room, until next time
-  Effect.ignore(
-    Effect.suspend(() =>
-      NodeFile.isEmptyNow(temporary) ? Effect.void : Effect.tryPromise(() => sweep(temporary, now - oldest))
-    )
-  )
+  Effect.ignore(Effect.tryPromise(() => sweep(temporary, now - oldest)))

@@ -4,6 +4,9 @@
  * On Linux every name is looked up through an open descriptor of its directory, whose place was checked: a directory that
  * is swapped for a symbolic link while a backup runs cannot make it read something else.
  *
+ * What is in this machine's memory is asked for on the calling thread. What is mounted from elsewhere (any kind of file system
+ * that is not known to be local) is left to other threads: one that hangs keeps its backup waiting, and nothing else.
+ *
  * @since 0.1.0
  */
 import * as fs from "node:fs"
@@ -16,59 +19,34 @@ import * as LocalPath from "../schema/LocalPath.ts"
 import { type Capabilities, type Entry, LocalTree, type LocalTreeError, type Service } from "../services/LocalTree.ts"
 import * as Doors from "./internal/doors.ts"
 import * as Files from "./internal/files.ts"
+import * as FilesElsewhere from "./internal/filesElsewhere.ts"
 import * as Listing from "./internal/listing.ts"
+import * as Mounts from "./internal/mounts.ts"
 import * as Native from "./internal/native.ts"
 import * as Turns from "./internal/turns.ts"
+import * as Waiting from "./internal/waiting.ts"
 import * as WholeFiles from "./internal/wholeFiles.ts"
 import * as LocalTargetNode from "./LocalTargetNode.ts"
 
 /** lstat calls under way at once for one directory: Node's pool has four threads. */
 const statusesAtOnce = 16
 
+/** Files of others that are read at once. */
+const filesAtOnce = 4
+
 /** Directories after so many in a row that took long that are taken to be as slow. */
 const slowInARow = 3
 const directoriesAsSlow = 15
 
-/** Where descriptors are no doors: looks whether a symbolic link is part of the way, once, before it is used. */
-const lookedAt = (directory: LocalPath.LocalPath, at: Files.Place): Effect.Effect<void, LocalTreeError> =>
-  Effect.flatMap(
-    Files.call<Buffer>(at, (done) => fs.realpath.native(Files.buffer(directory.bytes), { encoding: "buffer" }, done)),
-    (real) =>
-      Bytes.equals(real, directory.bytes) ? Effect.void : Effect.fail(Files.failure(at, "Unsafe", Doors.swapped))
-  )
-
-/** Runs `use` with a path prefix, ending in `/`, under which the entries of `directory` are. */
-const within = <A>(
-  directory: LocalPath.LocalPath,
+const names = (
+  door: Doors.Door,
   at: Files.Place,
-  use: (door: Buffer) => Effect.Effect<A, LocalTreeError>
-): Effect.Effect<A, LocalTreeError> =>
-  Files.hasDoors
-    ? Effect.acquireUseRelease(
-        Effect.suspend(() => Doors.openDirectory(directory, at)),
-        (fd) => use(Buffer.from(Files.doorOf(fd))),
-        Files.close
-      )
-    : Effect.zipRight(
-        lookedAt(directory, at),
-        Effect.suspend(() => use(Buffer.concat([directory.bytes, Buffer.from("/")])))
-      )
-
-/** Runs `use` with a path of the very entry at `path`. */
-const reaching = <A>(
-  path: LocalPath.LocalPath,
-  at: Files.Place,
-  use: (path: Buffer) => Effect.Effect<A, LocalTreeError>
-): Effect.Effect<A, LocalTreeError> => {
-  const split = LocalPath.split(path)
-  return split === undefined
-    ? use(Buffer.from("/"))
-    : within(split.parent, at, (door) => use(Buffer.concat([door, split.name])))
-}
-
-const names = (door: Buffer, at: Files.Place): Effect.Effect<ReadonlyArray<LocalPath.Name>, LocalTreeError> =>
-  Files.call<Array<Buffer>>(at, (done) =>
-    fs.readdir(Buffer.concat([door, Buffer.from(".")]), { encoding: "buffer" }, done)
+  isElsewhere: boolean
+): Effect.Effect<ReadonlyArray<LocalPath.Name>, LocalTreeError> =>
+  Files.call<Array<Buffer>>(
+    at,
+    (done) => fs.readdir(Buffer.concat([door.prefix, Buffer.from(".")]), { encoding: "buffer" }, done),
+    isElsewhere
   ).pipe(Effect.map((found) => found.sort(Buffer.compare).map((bytes) => LocalPath.name(new Uint8Array(bytes)))))
 
 const entryOf = (
@@ -85,8 +63,9 @@ const entryOf = (
 
 const statuses = (
   directory: LocalPath.LocalPath,
-  door: Buffer,
-  found: ReadonlyArray<LocalPath.Name>
+  { prefix }: Doors.Door,
+  found: ReadonlyArray<LocalPath.Name>,
+  holdsElsewhere: boolean
 ): Effect.Effect<ReadonlyArray<Entry>> =>
   Effect.async((resume) => {
     const out: Array<Entry | undefined> = new Array(found.length)
@@ -98,12 +77,13 @@ const statuses = (
       const index = next++
       const name = found[index]
       if (name === undefined || stopped) return
-      fs.lstat(Buffer.concat([door, name.bytes]), { bigint: true }, (error, stats) => {
+      const done = (error: Error | null, stats: fs.BigIntStats | undefined) => {
         out[index] = entryOf(directory, name, error, stats)
         left--
         if (left === 0) finish()
         else step()
-      })
+      }
+      fs.lstat(Buffer.concat([prefix, name.bytes]), { bigint: true }, holdsElsewhere ? Waiting.until(done) : done)
     }
     if (left === 0) finish()
     else for (let i = 0; i < statusesAtOnce; i++) step()
@@ -130,8 +110,8 @@ const tableOf = (file: string) =>
     )
   )
 
-/** @since 0.1.0 @category constructors */
-export const make: Effect.Effect<Service> = Effect.gen(function* () {
+/** The local file system, where these are its mounts. @since 0.1.0 @category constructors */
+export const makeWith = Effect.fnUntraced(function* (mounts: Mounts.Mounts): Effect.fn.Return<Service> {
   // loaded by the first who needs them: most verbs do not
   const native = (): Native.Native | undefined => {
     const loaded = Native.now()
@@ -153,11 +133,30 @@ export const make: Effect.Effect<Service> = Effect.gen(function* () {
   let slow = 0
   let strikes = 0
 
+  /** Runs `use` with a path of the very entry at `path`. */
+  const reaching = <A, R>(
+    path: LocalPath.LocalPath,
+    at: Files.Place,
+    use: (path: Buffer, isElsewhere: boolean) => Effect.Effect<A, LocalTreeError, R>
+  ): Effect.Effect<A, LocalTreeError, R> =>
+    Effect.zipRight(
+      mounts.known,
+      Effect.suspend(() => {
+        const split = LocalPath.split(path)
+        const isElsewhere = mounts.isElsewhere(path.bytes)
+        return split === undefined
+          ? use(Buffer.from("/"), isElsewhere)
+          : Doors.within(split.parent, at, mounts.isElsewhere(split.parent.bytes), ({ prefix }) =>
+              use(Buffer.concat([prefix, split.name]), isElsewhere)
+            )
+      })
+    )
+
   const status: Service["status"] = (path) => {
     const at = Files.place("look at", path)
-    return reaching(path, at, (file) =>
+    return reaching(path, at, (file, isElsewhere) =>
       Effect.map(
-        Files.call<fs.BigIntStats>(at, (done) => fs.lstat(file, { bigint: true }, done)),
+        Files.call<fs.BigIntStats>(at, (done) => fs.lstat(file, { bigint: true }, done), isElsewhere),
         Files.statusOf
       )
     )
@@ -165,10 +164,20 @@ export const make: Effect.Effect<Service> = Effect.gen(function* () {
 
   const open: Service["open"] = (path, options) => {
     const at = Files.place("read", path)
-    return Effect.acquireRelease(
-      reaching(path, at, (file) => Files.call<number>(at, (done) => fs.open(file, Files.readFlags, done))),
-      Files.close
-    ).pipe(Effect.flatMap((fd) => Files.readingOf(fd, at, options)))
+    return reaching(path, at, (file, isElsewhere) =>
+      Effect.map(Files.openFor(at, file, isElsewhere), (fd) => ({ fd, isElsewhere }))
+    ).pipe(Effect.flatMap(({ fd, isElsewhere }) => Files.readingOf(fd, at, options, isElsewhere)))
+  }
+
+  const extendedAttributes: Service["extendedAttributes"] = (path) => {
+    const at = Files.place("read the extended attributes of", path)
+    return Effect.suspend(() => {
+      const calls = native()
+      if (calls === undefined) return Effect.succeed([])
+      return reaching(path, at, (file, isElsewhere) =>
+        isElsewhere ? Doors.attributesElsewhere(calls, file, at) : Doors.attributesAt(calls, file, at)
+      )
+    })
   }
 
   return {
@@ -181,54 +190,75 @@ export const make: Effect.Effect<Service> = Effect.gen(function* () {
       const at = Files.place("find", given)
       if (given.bytes.length === 0 || given.bytes.includes(0))
         return yield* Files.failure(at, "Unsafe", "it is no path")
-      const found = yield* Files.call<Buffer>(at, (done) =>
-        fs.realpath.native(Files.buffer(given.bytes), { encoding: "buffer" }, done)
+      // whatever the path leads to
+      const found = yield* Files.call<Buffer>(
+        at,
+        (done) => fs.realpath.native(Files.buffer(given.bytes), { encoding: "buffer" }, done),
+        true
       )
       const canonical = LocalPath.make(new Uint8Array(found))
       return { path: canonical, status: yield* status(canonical) }
     }),
     list: (directory) => {
       const at = Files.place("list", directory)
-      return within(directory, at, (door) => names(door, at))
+      return Effect.zipRight(
+        mounts.known,
+        Effect.suspend(() => {
+          const isElsewhere = mounts.isElsewhere(directory.bytes)
+          return Doors.within(directory, at, isElsewhere, (door) => names(door, at, isElsewhere))
+        })
+      )
     },
     entries: (directory) => {
       const at = Files.place("list", directory)
-      const byOthers = within(directory, at, (door) =>
-        Effect.flatMap(names(door, at), (found) => statuses(directory, door, found))
-      )
-      return Turns.between((): Effect.Effect<ReadonlyArray<Entry>, LocalTreeError> => {
+      const byOthers = (holdsElsewhere: boolean) => {
+        const isElsewhere = holdsElsewhere && mounts.isElsewhere(directory.bytes)
+        return Doors.within(directory, at, isElsewhere, (door) =>
+          Effect.flatMap(names(door, at, isElsewhere), (found) => statuses(directory, door, found, holdsElsewhere))
+        )
+      }
+      const listing = Turns.between((): Effect.Effect<ReadonlyArray<Entry>, LocalTreeError> => {
+        if (mounts.holdsElsewhere(directory.bytes)) return byOthers(true)
         if (slow > 0) {
           slow--
-          return byOthers
+          return byOthers(false)
         }
         const listed = Listing.quick(native(), directory, at)
         if (Either.isLeft(listed)) return Effect.fail(listed.left)
         strikes = listed.right === undefined ? strikes + 1 : 0
         if (listed.right !== undefined) return Effect.succeed(listed.right)
         if (strikes >= slowInARow) slow = directoriesAsSlow
-        return byOthers
+        return byOthers(false)
       })
+      return Effect.zipRight(mounts.known, listing)
     },
     status,
     readLink: (path) => {
       const at = Files.place("read the link", path)
-      return reaching(path, at, (file) =>
+      return reaching(path, at, (file, isElsewhere) =>
         Effect.map(
-          Files.call<Buffer>(at, (done) => fs.readlink(file, { encoding: "buffer" }, done)),
+          Files.call<Buffer>(at, (done) => fs.readlink(file, { encoding: "buffer" }, done), isElsewhere),
           (bytes) => new Uint8Array(bytes)
         )
       )
     },
-    extendedAttributes: (path) => {
-      const at = Files.place("read the extended attributes of", path)
-      return Effect.suspend(() => {
-        const calls = native()
-        return calls === undefined
-          ? Effect.succeed([])
-          : reaching(path, at, (file) => Doors.attributesAt(calls, file, at))
-      })
-    },
-    readWhole: (files, options) => Effect.sync(() => WholeFiles.read(native(), files, options)),
+    extendedAttributes,
+    readWhole: (files, options) =>
+      Effect.zipRight(
+        mounts.known,
+        Effect.suspend(() =>
+          files.some(({ path }) => mounts.isElsewhere(path.bytes))
+            ? Effect.forEach(
+                files,
+                (file) => Effect.either(FilesElsewhere.read({ extendedAttributes, open }, file, options)),
+                {
+                  concurrency: filesAtOnce
+                }
+              )
+            : Effect.succeed(WholeFiles.read(native(), files, options))
+        )
+      ),
+    isElsewhere: (path) => mounts.isElsewhere(path.bytes),
     userName: (uid) => Effect.map(users, (table) => table.get(uid)),
     groupName: (gid) => Effect.map(groups, (table) => table.get(gid)),
     open,
@@ -236,6 +266,9 @@ export const make: Effect.Effect<Service> = Effect.gen(function* () {
     openTarget: (directory, options) => Effect.suspend(() => LocalTargetNode.make(native(), directory, options))
   }
 })
+
+/** @since 0.1.0 @category constructors */
+export const make: Effect.Effect<Service> = makeWith(Mounts.ofSystem)
 
 /** The local file system of this machine. @since 0.1.0 @category layers */
 export const layer: Layer.Layer<LocalTree> = Layer.effect(LocalTree, make)

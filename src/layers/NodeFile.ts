@@ -6,6 +6,7 @@
 import * as fs from "node:fs"
 import { promisify } from "node:util"
 import * as Files from "./internal/files.ts"
+import * as Mounts from "./internal/mounts.ts"
 
 // the callback functions made promises are about twice as fast as node:fs/promises with its handle objects
 const open = promisify(fs.open)
@@ -84,42 +85,66 @@ const slowRead = 2
 const slowInARow = 3
 const readsAsSlow = 31
 
-let slowReads = 0
-let strikes = 0
-
 /**
- * As `readRange`, on the calling thread and at once; nothing where that takes long, and where anything is out of the ordinary.
+ * Reads files in the folder on the calling thread and at once, as `readRange` does; nothing where that takes long, where anything is
+ * out of the ordinary, and for as long as the folder is not known to be on a file system of this machine: another could keep the
+ * thread for good. Where a link in the folder leads is not looked at.
  *
  * @since 0.1.0
- * @category operations
+ * @category constructors
  */
-export const readNow = (path: string, offset: number, length: number): Uint8Array | undefined => {
-  if (length !== Number.POSITIVE_INFINITY && length > quickLength) return undefined
-  if (slowReads > 0) {
-    slowReads--
-    return undefined
+export const quickReader = (
+  folder: string
+): ((path: string, offset: number, length: number) => Uint8Array | undefined) => {
+  let slowReads = 0
+  let strikes = 0
+  /** The folder without links on the way, once that is found out. */
+  let place: Uint8Array | undefined
+  let isFindingOut = false
+  const findOut = () => {
+    if (isFindingOut) return
+    isFindingOut = true
+    fs.realpath.native(folder, { encoding: "buffer" }, (error, found) => {
+      isFindingOut = false
+      // one that is not there yet is looked for again
+      if (!error) place = found
+    })
   }
-  const began = performance.now()
-  let file: number | undefined
-  try {
-    file = fs.openSync(path, readFlags)
-    const stat = fs.fstatSync(file)
-    const wanted = Math.max(0, Math.min(length, stat.size - offset))
-    if (!stat.isFile() || wanted > quickLength) return undefined
-    const bytes = new Uint8Array(wanted)
-    for (let at = 0; at < wanted; ) {
-      const count = fs.readSync(file, bytes, at, wanted - at, offset + at)
-      if (count === 0) return bytes.subarray(0, at)
-      at += count
+  const mayAsk = (): boolean => {
+    if (place === undefined) findOut()
+    return Mounts.ofSystem.isKnown() && place !== undefined && !Mounts.ofSystem.isElsewhere(place)
+  }
+  mayAsk()
+
+  return (path, offset, length) => {
+    if (length !== Number.POSITIVE_INFINITY && length > quickLength) return undefined
+    if (slowReads > 0) {
+      slowReads--
+      return undefined
     }
-    return bytes
-  } catch {
-    // nothing is lost: it is tried again where the failure is told
-    return undefined
-  } finally {
-    if (file !== undefined) Files.closeNow(file)
-    strikes = performance.now() - began > slowRead ? strikes + 1 : 0
-    if (strikes >= slowInARow) slowReads = readsAsSlow
+    if (!mayAsk()) return undefined
+    const began = performance.now()
+    let file: number | undefined
+    try {
+      file = fs.openSync(path, readFlags)
+      const stat = fs.fstatSync(file)
+      const wanted = Math.max(0, Math.min(length, stat.size - offset))
+      if (!stat.isFile() || wanted > quickLength) return undefined
+      const bytes = new Uint8Array(wanted)
+      for (let at = 0; at < wanted; ) {
+        const count = fs.readSync(file, bytes, at, wanted - at, offset + at)
+        if (count === 0) return bytes.subarray(0, at)
+        at += count
+      }
+      return bytes
+    } catch {
+      // nothing is lost: it is tried again where the failure is told
+      return undefined
+    } finally {
+      if (file !== undefined) Files.closeNow(file)
+      strikes = performance.now() - began > slowRead ? strikes + 1 : 0
+      if (strikes >= slowInARow) slowReads = readsAsSlow
+    }
   }
 }
 
@@ -151,15 +176,6 @@ export const readRange = async (
     return at === bytes.length ? bytes : bytes.subarray(0, at)
   } finally {
     await close(file)
-  }
-}
-
-/** Whether there is nothing in the folder `path`, or no such folder; found out at once. @since 0.1.0 @category operations */
-export const isEmptyNow = (path: string): boolean => {
-  try {
-    return fs.readdirSync(path).length === 0
-  } catch (cause) {
-    return absent.includes(codeOf(cause))
   }
 }
 

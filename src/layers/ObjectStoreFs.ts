@@ -69,6 +69,7 @@ export const make = (options: Options): Effect.Effect<Service, never, Scope.Scop
     const fileMode = options.private === true ? 0o600 : 0o666
     const folderMode = options.private === true ? 0o700 : 0o777
     const barrier = FsBarrier.make(base, folderMode)
+    const readNow = NodeFile.quickReader(base)
     const temporaryFolder = `${base}/${ObjectPath.temporary}`
     // not Effect's Random: names must differ between processes and machines even where a test seeds chance
     const ours = `${process.pid}-${yield* Effect.sync(randomUUID)}`
@@ -252,8 +253,7 @@ export const make = (options: Options): Effect.Effect<Service, never, Scope.Scop
       get: (path, range) =>
         Turns.between((): Effect.Effect<Uint8Array, ObjectStoreError> => {
           const [offset, length] = [range?.offset ?? 0, range?.length ?? Number.POSITIVE_INFINITY]
-          const now =
-            ObjectPath.problem(path) === undefined ? NodeFile.readNow(`${base}/${path}`, offset, length) : undefined
+          const now = ObjectPath.problem(path) === undefined ? readNow(`${base}/${path}`, offset, length) : undefined
           if (now !== undefined) return Effect.succeed(now)
           return Effect.flatMap(
             attempt("get", path, () => get(path, offset, length)),

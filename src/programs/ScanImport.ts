@@ -142,7 +142,7 @@ export const make = <E = never>(options: Options<E>): Importer<E> => {
   }
 
   const importRegular = Effect.fnUntraced(function* (item: Found) {
-    let byThreads = true
+    let byThreads = tree.isElsewhere?.(item.path) !== true
     for (let attempt = 0; ; attempt++) {
       const read = yield* Effect.scoped(
         Effect.gen(function* () {
@@ -211,7 +211,7 @@ export const make = <E = never>(options: Options<E>): Importer<E> => {
     group: ReadonlyArray<Due>
   ): Effect.Effect<ReadonlyArray<(GatheredFile & { readonly before: LocalTree.FileStatus }) | undefined>> => {
     const wanted = group.map(({ item }) => ({ path: item.path, expect: item.status }))
-    if (filed !== undefined)
+    if (filed !== undefined && !wanted.some(({ path }) => tree.isElsewhere?.(path) === true))
       return Effect.map(filed.gather(pipeline.context, wanted, { attributes: isFull }), (read) =>
         read.map((file, at) => file && { ...file, before: wanted[at]!.expect })
       )

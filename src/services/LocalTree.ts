@@ -288,6 +288,11 @@ export interface Service {
    * made of another one by replacing how it reads leaves this out.
    */
   readonly isOfSystem?: boolean
+  /**
+   * Whether the file is on a file system that is not this machine's alone, of which a call may never come back: it is not read by
+   * threads that others wait for.
+   */
+  readonly isElsewhere?: (path: LocalPath) => boolean
   /** The canonical absolute path of what `path` leads to, links followed; for the root of a source and for followed links. */
   readonly resolve: (
     path: string | LocalPath

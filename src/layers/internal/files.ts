@@ -5,6 +5,7 @@ import * as fs from "node:fs"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as LocalPath from "../../schema/LocalPath.ts"
 import {
@@ -16,6 +17,7 @@ import {
   sameFile
 } from "../../services/LocalTree.ts"
 import { typeOf } from "./typeBits.ts"
+import * as Waiting from "./waiting.ts"
 
 const reasons: Record<string, readonly [Reason, string]> = {
   ENOENT: ["NotFound", "it is not there"],
@@ -81,14 +83,52 @@ export const errorOf = (at: Place, cause: unknown): LocalTreeError => {
 /** An error of the system by its code, as Node makes them. */
 export const withCode = (code: string): Error => Object.assign(new Error(code), { code })
 
-/** A callback-style call as an effect. */
+type Done<A> = (error: NodeJS.ErrnoException | null, value: A) => void
+
+/** A callback-style call as an effect; one to a file that is elsewhere must change nothing, since nobody may wait for its end. */
 export const call = <A>(
   at: Place,
-  run: (done: (error: NodeJS.ErrnoException | null, value: A) => void) => void
+  run: (done: Done<A>) => void,
+  isElsewhere = false
 ): Effect.Effect<A, LocalTreeError> =>
-  Effect.async((resume) =>
-    run((error, value) => resume(error ? Effect.fail(errorOf(at, error)) : Effect.succeed(value)))
+  Effect.async((resume) => {
+    const done: Done<A> = (error, value) => resume(error ? Effect.fail(errorOf(at, error)) : Effect.succeed(value))
+    run(isElsewhere ? Waiting.until(done) : done)
+  })
+
+/**
+ * Opens a file to read it, until the scope ends. Interruption does not wait for one that is elsewhere: whenever it is open then,
+ * it is closed.
+ */
+export const openFor = (
+  at: Place,
+  path: Buffer,
+  isElsewhere: boolean
+): Effect.Effect<number, LocalTreeError, Scope.Scope> => {
+  const open = (done: Done<number>) => fs.open(path, readFlags, done)
+  if (!isElsewhere) return Effect.acquireRelease(call(at, open), close)
+  return Effect.flatMap(
+    Effect.acquireRelease(
+      Effect.sync((): { fd: number | undefined; isOver: boolean } => ({ fd: undefined, isOver: false })),
+      (held) =>
+        Effect.sync(() => {
+          held.isOver = true
+          if (held.fd !== undefined) closeLater(held.fd)
+        })
+    ),
+    (held) =>
+      call<number>(
+        at,
+        (done) =>
+          open((error, fd) => {
+            if (!error && held.isOver) closeLater(fd)
+            else if (!error) held.fd = fd
+            done(error, fd)
+          }),
+        true
+      )
   )
+}
 
 /** A callback-style call without a result as an effect. */
 export const order = (
@@ -168,6 +208,13 @@ export const closeNow = (fd: number): void => {
 
 export const close = (fd: number): Effect.Effect<void> => Effect.sync(() => closeNow(fd))
 
+/** Closes what was read elsewhere, in another thread: a server may be told of it. */
+const closeLater = (fd: number): void =>
+  fs.close(
+    fd,
+    Waiting.until(() => undefined)
+  )
+
 /** Largest buffer of a content stream. */
 const bufferSize = 1 << 20
 
@@ -175,17 +222,21 @@ const bufferSize = 1 << 20
 export const readingOf = (
   fd: number,
   at: Place,
-  options: ReadOptions | undefined
-): Either.Either<Reading, LocalTreeError> =>
-  Either.gen(function* () {
-    const status = () => attempt(at, () => statusOf(fs.fstatSync(fd, { bigint: true })))
-    const before = yield* status()
-    if (before.kind !== "regular") {
-      return yield* Either.left(failure(at, "Vanished", `it is a ${before.kind.replace("_", " ")}, not a regular file`))
-    }
-    if (options?.expect !== undefined && !sameFile(before, options.expect)) {
-      return yield* Either.left(failure(at, "Vanished", "another file took its place since it was listed"))
-    }
+  options: ReadOptions | undefined,
+  isElsewhere = false
+): Effect.Effect<Reading, LocalTreeError> => {
+  const status: Effect.Effect<FileStatus, LocalTreeError> = isElsewhere
+    ? Effect.map(
+        call<fs.BigIntStats>(at, (done) => fs.fstat(fd, { bigint: true }, done), true),
+        statusOf
+      )
+    : Effect.suspend(() => attempt(at, () => statusOf(fs.fstatSync(fd, { bigint: true }))))
+  return Effect.gen(function* () {
+    const before = yield* status
+    if (before.kind !== "regular")
+      return yield* failure(at, "Vanished", `it is a ${before.kind.replace("_", " ")}, not a regular file`)
+    if (options?.expect !== undefined && !sameFile(before, options.expect))
+      return yield* failure(at, "Vanished", "another file took its place since it was listed")
     const size = Number(before.size)
     const reader = (): Reading["next"] => {
       let position = 0
@@ -195,7 +246,7 @@ export const readingOf = (
         if (wanted <= 0) return Effect.succeed(undefined)
         const into = Buffer.allocUnsafeSlow(wanted)
         return Effect.map(
-          call<number>(at, (done) => fs.read(fd, into, 0, wanted, position, done)),
+          call<number>(at, (done) => fs.read(fd, into, 0, wanted, position, done), isElsewhere),
           (count) => {
             position += count
             return count === 0 ? undefined : new Uint8Array(into.buffer, into.byteOffset, count)
@@ -215,6 +266,7 @@ export const readingOf = (
       descriptor: fd,
       content,
       next: reader(),
-      after: Effect.suspend(status)
+      after: status
     }
   })
+}

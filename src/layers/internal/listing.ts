@@ -84,8 +84,7 @@ const look = (
 const entriesIn = (
   native: Native.Native | undefined,
   path: LocalPath.LocalPath,
-  directory: number | undefined,
-  prefix: Buffer,
+  { descriptor, prefix }: Doors.Door,
   at: Files.Place
 ): Either.Either<ReadonlyArray<Entry> | undefined, LocalTreeError> => {
   let began = performance.now()
@@ -100,7 +99,7 @@ const entriesIn = (
     began = performance.now()
     for (let index = from; index < until; index++) {
       const characters = names[index]!
-      const status = look(native, directory, prefix, characters)
+      const status = look(native, descriptor, prefix, characters)
       if (status === undefined) continue
       const name = new ListedName(characters)
       const where = new ListedPath(path, name)
@@ -124,20 +123,11 @@ export const quick = (
   path: LocalPath.LocalPath,
   at: Files.Place
 ): Either.Either<ReadonlyArray<Entry> | undefined, LocalTreeError> => {
-  if (!Files.hasDoors) {
-    const door = Doors.enter(path, at)
-    if (Either.isLeft(door)) return Either.left(door.left)
-    try {
-      return entriesIn(native, path, undefined, door.right.prefix, at)
-    } finally {
-      door.right.close()
-    }
-  }
-  const directory = Doors.openDirectory(path, at)
-  if (Either.isLeft(directory)) return Either.left(directory.left)
+  const door = Doors.enter(path, at)
+  if (Either.isLeft(door)) return Either.left(door.left)
   try {
-    return entriesIn(native, path, directory.right, Buffer.from(Files.doorOf(directory.right)), at)
+    return entriesIn(native, path, door.right, at)
   } finally {
-    Files.closeNow(directory.right)
+    door.right.close()
   }
 }

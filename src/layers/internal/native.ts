@@ -19,6 +19,9 @@ export interface Native {
   /** The names of the extended attributes of what is at `path` itself. */
   readonly listAttributes: (path: Buffer) => ReadonlyArray<Buffer> | Failed
   readonly getAttribute: (path: Buffer, name: Buffer) => Buffer | Failed
+  /** The same in another thread. */
+  readonly listAttributesLater: (path: Buffer, done: (names: ReadonlyArray<Buffer> | Failed) => void) => void
+  readonly getAttributeLater: (path: Buffer, name: Buffer, done: (value: Buffer | Failed) => void) => void
   readonly setAttribute: (path: Buffer, name: Buffer, value: Uint8Array) => Failed | undefined
   readonly setAttributeOf: (fd: number, name: Buffer, value: Uint8Array) => Failed | undefined
   /**
@@ -32,6 +35,8 @@ export interface Native {
   readonly tryLock: (fd: number) => boolean
   /** Makes everything written to the file system of `fd` durable; waits in a thread of its own. */
   readonly syncFileSystem: (fd: number) => Promise<Failed | undefined>
+  /** Ends the process at once, whatever its other threads do. */
+  readonly exit: (code: number) => void
 }
 
 const atCwd = -100
@@ -110,6 +115,7 @@ const open = (): Native | { readonly missing: string } => {
     const linkat = libc.func("linkat", "int", ["int", "void *", "int", "void *", "int"])
     const flock = libc.func("flock", "int", ["int", "int"])
     const syncfs = libc.func("syncfs", "int", ["int"])
+    const exit = libc.func("_exit", "void", ["int"])
     const statx = functionOf(() => libc.func("statx", "int", ["int", "void *", "int", "uint", "void *"]))
 
     const failed = (): Failed => ({ code: getSystemErrorName(-koffi.errno()) })
@@ -138,21 +144,54 @@ const open = (): Native | { readonly missing: string } => {
       }
       return { code: "ERANGE" }
     }
+    const sizedLater = (
+      call: (out: Buffer | null, size: number, done: (error: unknown, length: unknown) => void) => void,
+      done: (out: Buffer | Failed) => void,
+      attempts = 8
+    ): void => {
+      call(null, 0, (error, needed) => {
+        const length = error ? -1 : Number(needed)
+        if (length < 0) return done(error ? { code: "EIO" } : failed())
+        if (length === 0) return done(Buffer.alloc(0))
+        const out = Buffer.alloc(length)
+        call(out, length, (error, found) => {
+          const got = error ? -1 : Number(found)
+          const failure = error || got >= 0 ? { code: "EIO" } : failed()
+          if (got >= 0) done(out.subarray(0, got))
+          else if (failure.code === "ERANGE" && attempts > 1) sizedLater(call, done, attempts - 1)
+          else done(failure)
+        })
+      })
+    }
+    const namesIn = (names: Buffer): ReadonlyArray<Buffer> => {
+      const out: Array<Buffer> = []
+      for (let from = 0; from < names.length; ) {
+        const end = names.indexOf(0, from)
+        if (end < 0) break
+        out.push(names.subarray(from, end))
+        from = end + 1
+      }
+      return out
+    }
     return {
       setModified: (path, ns) => (utimensat(atCwd, text(path), timesOf(ns), noFollow) === 0 ? undefined : failed()),
       setModifiedOf: (fd, ns) => (futimens(fd, timesOf(ns)) === 0 ? undefined : failed()),
       listAttributes: (path) => {
         const at = text(path)
         const names = sized((out, size) => llistxattr(at, out, size))
-        if (!Buffer.isBuffer(names)) return names
-        const out: Array<Buffer> = []
-        for (let from = 0; from < names.length; ) {
-          const end = names.indexOf(0, from)
-          if (end < 0) break
-          out.push(names.subarray(from, end))
-          from = end + 1
-        }
-        return out
+        return Buffer.isBuffer(names) ? namesIn(names) : names
+      },
+      listAttributesLater: (path, done) => {
+        const at = text(path)
+        sizedLater(
+          (out, size, next) => llistxattr.async(at, out, size, next),
+          (names) => done(Buffer.isBuffer(names) ? namesIn(names) : names)
+        )
+      },
+      getAttributeLater: (path, name, done) => {
+        const at = text(path)
+        const key = text(name)
+        sizedLater((out, size, next) => lgetxattr.async(at, key, out, size, next), done)
       },
       getAttribute: (path, name) => {
         const at = text(path)
@@ -181,7 +220,10 @@ const open = (): Native | { readonly missing: string } => {
           syncfs.async(fd, (error: unknown, result: number) =>
             error ? reject(error) : resolve(result === 0 ? undefined : { code: "EIO" })
           )
-        })
+        }),
+      exit: (code) => {
+        exit(code)
+      }
     }
   } catch (cause) {
     // nothing is lost: the caller says in its capabilities what it then cannot do
