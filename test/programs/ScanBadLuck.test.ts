@@ -193,8 +193,12 @@ describe("a thread that dies in the middle of a scan", () => {
              let count = 0
              parentPort.on("message", (request) => {
                if (!(${JSON.stringify(kind)} in request) || ++count < 2) return
-               if (${dying === "one"} && fs.existsSync(${JSON.stringify(mark)})) return
-               fs.writeFileSync(${JSON.stringify(mark)}, "")
+               try {
+                 // who makes the mark first dies
+                 fs.writeFileSync(${JSON.stringify(mark)}, "", { flag: ${JSON.stringify(dying === "one" ? "wx" : "w")} })
+               } catch {
+                 return
+               }
                process.exit(1)
              })
              await import(${JSON.stringify(real.href)})`
@@ -206,16 +210,23 @@ describe("a thread that dies in the middle of a scan", () => {
             )
             yield* sealer.filed!.expect(1 << 30)
             yield* sealer.filed!.verify(TraversalContext.plain, [])
-            const result = yield* Effect.either(scanned(sealer)).pipe(Effect.timeout("20 seconds"))
-            assert.isTrue(fs.existsSync(mark), "no thread died")
-            if (Either.isRight(result)) assert.deepStrictEqual(result.right, expected)
-            else {
+            // each thread can end one scan at the most, and which of them ends which is up to chance
+            let failed = 0
+            for (;;) {
+              const result = yield* Effect.either(Effect.timeout(scanned(sealer), "20 seconds"))
+              assert.isTrue(fs.existsSync(mark), "no thread died")
+              if (Either.isRight(result)) {
+                assert.deepStrictEqual(result.right, expected)
+                break
+              }
               assert.strictEqual(result.left._tag, "SealError")
               assert.include(result.left.message, "worker thread ended")
               assert.notInclude(result.left.message, "\n")
+              failed += 1
+              assert.isAtMost(failed, dying === "one" ? 1 : 2)
             }
-            // the next scan goes on with whoever is left
-            assert.deepStrictEqual(yield* scanned(sealer), expected)
+            // the next one goes on with whoever is left
+            if (dying === "one") assert.deepStrictEqual(yield* scanned(sealer), expected)
           }
         })
     )
