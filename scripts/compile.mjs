@@ -63,7 +63,9 @@ const compile = (main, worker) => {
           env: { ...env, HOME: place, CAIRN_HOME: join(place, "home") },
           stdio: ["ignore", "ignore", "pipe"],
           encoding: "utf8",
-          timeout: 60_000
+          timeout: 60_000,
+          // the binary takes the others for a wish to end in order, which may be what does not come to an end
+          killSignal: "SIGKILL"
         }
       )
       if (status !== 0) console.error(`cairn ${words.join(" ")}, for what is compiled of it: ${stderr.trim()}`)
@@ -77,6 +79,7 @@ const compile = (main, worker) => {
 const keepingWorker = (Worker, bundle) =>
   class extends Worker {
     #port
+    #isGone = false
 
     constructor(_script, options) {
       const { port1, port2 } = new MessageChannel()
@@ -87,9 +90,14 @@ const keepingWorker = (Worker, bundle) =>
       })
       port1.unref()
       this.#port = port1
+      this.once("exit", () => {
+        this.#isGone = true
+      })
     }
 
     async terminate() {
+      // one that died tells nothing any more
+      if (this.#isGone) return super.terminate()
       const kept = new Promise((done) => {
         this.#port.once("message", done)
         this.once("exit", done)
