@@ -97,6 +97,34 @@ it.scoped.each(["NotFound", "Unreadable"] as const)(
     })
 )
 
+it.scoped.each([0, 1])("a pack whose header could not be read for a moment (read %i) is looked at again", (failing) =>
+  Effect.gen(function* () {
+    const { objects } = yield* orphaned
+    let reads = 0
+    const troubled: Objects = {
+      ...objects,
+      get: (path, range) =>
+        path.startsWith("blob3/") && range?.offset === 0 && reads++ === failing
+          ? new ObjectStoreError({
+              reason: "Unreadable",
+              store: objects.name,
+              operation: "get",
+              path,
+              detail: "for a moment"
+            })
+          : objects.get(path, range)
+    }
+    const index = yield* PackIndexMemory.make()
+    const first = yield* Effect.either((yield* open(troubled, index)).get(nobodys.hash))
+    assert.strictEqual(first._tag, "Left")
+    assert.isAbove(reads, failing)
+    assert.isFalse(yield* index.isSearched)
+    // another process of that home
+    const reader = yield* open(objects, index)
+    for (const { bytes, hash } of blobs) assert.deepStrictEqual(yield* reader.get(hash), bytes)
+  })
+)
+
 it.scoped("a blob that could not be read for a moment and was mended is there after a power cut", () =>
   Effect.gen(function* () {
     // what was not flushed is gone

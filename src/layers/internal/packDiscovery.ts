@@ -157,15 +157,16 @@ export const make = (options: {
     )
   }
 
-  /** Whether it was there for as long as it was looked at. */
+  /** Whether it was there, and could be read, for as long as it was looked at: otherwise it is looked at again by the next search. */
   const searchOne = Effect.fnUntraced(function* (name: Hash.Hash) {
     const head = yield* orNone(objects.get(packPath(name), { offset: 0, length: Pack.headLength }))
-    if (head === undefined) return false
+    // no bytes are no pack, but not what a moment's failure says; an empty object is one that was cut short
+    if (head === undefined || (head.length === 0 && (yield* objects.size(packPath(name))) !== 0)) return false
     if (!Pack.isPack(head) || (yield* index.holds(name))) return true
     const count = Pack.decodeCount(head)
     if (Either.isLeft(count)) return true
     const header = yield* orNone(objects.get(packPath(name), { offset: 0, length: Pack.headerLength(count.right) }))
-    if (header === undefined) return false
+    if (header === undefined || header.length === 0) return false
     const pack = Pack.decode(header)
     if (Either.isLeft(pack)) {
       // or a blob that only looks like one
