@@ -111,8 +111,12 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Crypt
         resourceLimits: { maxYoungGenerationSizeMb: workerYoungMb }
       })
       const hand: Hand = { worker, waiting: new Map(), contexts: new Set(), load: 0, ready: false, gone: false }
+      const decided = () => {
+        if (hands?.every(({ gone, ready }) => ready || gone)) boundHeap(heapGrowthPercent)
+      }
       const lose = (detail: string) => {
         hand.gone = true
+        decided()
         wake()
         for (const [id, resume] of hand.waiting) resume({ id, reason: "Unavailable", detail })
         hand.waiting.clear()
@@ -120,7 +124,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Crypt
       worker.on("message", (reply: Protocol.Reply) => {
         if ("ready" in reply) {
           hand.ready = true
-          if (hands?.every(({ gone, ready }) => ready || gone)) boundHeap(heapGrowthPercent)
+          decided()
           wake()
         } else {
           const resume = hand.waiting.get(reply.id)
