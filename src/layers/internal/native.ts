@@ -214,11 +214,10 @@ const open = (): Native | { readonly missing: string } => {
           ? undefined
           : failed(),
       tryLock: (fd) => flock(fd, lockExclusiveNow) === 0,
-      // errno of a call in another thread is out of reach: any failure of syncfs is one of I/O
       syncFileSystem: (fd) =>
         new Promise((resolve, reject) => {
           syncfs.async(fd, (error: unknown, result: number) =>
-            error ? reject(error) : resolve(result === 0 ? undefined : { code: "EIO" })
+            error ? reject(error) : resolve(result === 0 ? undefined : failed())
           )
         }),
       exit: (code) => {

@@ -27,16 +27,18 @@ const mostMembers = 65_536
 const windowLength = 8 << 20
 const objectsInFlight = 4
 
-/** Nothing of what is gone, no bytes of what cannot be read. */
-const orNone = (effect: Effect.Effect<Uint8Array, ObjectStoreError>) =>
+/** The bytes, nothing of what is gone, and `unreadable` of what cannot be read. */
+const orNone = <A>(effect: Effect.Effect<Uint8Array, ObjectStoreError>, unreadable: A) =>
   effect.pipe(
-    Effect.map((bytes): Uint8Array | undefined => bytes),
+    Effect.map((bytes): Uint8Array | A | undefined => bytes),
     Effect.catchIf(
       (error) => error.reason === "NotFound" || error.reason === "Unreadable",
       // nothing is lost: what is not there, or cannot be read, holds nothing that could be entered; it is told of
-      ({ reason }) => Effect.succeed(reason === "NotFound" ? undefined : new Uint8Array(0))
+      ({ reason }) => Effect.succeed(reason === "NotFound" ? undefined : unreadable)
     )
   )
+
+const none = new Uint8Array(0)
 
 /** Looks for packs; `aside` is told of those that cannot be used. */
 export const make = (options: {
@@ -62,7 +64,7 @@ export const make = (options: {
 
   /** The packs of a catalogue that are new, and whether it holds any that could not be entered. */
   const readCatalogue = Effect.fnUntraced(function* (name: Hash.Hash) {
-    const bytes = yield* orNone(objects.get(cataloguePath(name)))
+    const bytes = yield* orNone(objects.get(cataloguePath(name)), none)
     if (bytes === undefined) return { entries: [], isWhole: false }
     const decoded = Bytes.equals(primitives.blake3(bytes), name)
       ? PackCatalogue.decode(bytes)
@@ -125,7 +127,7 @@ export const make = (options: {
       const endOf = (member: Pack.Member) => member.offset + member.length
       while (to < header.members.length && endOf(header.members[to]!) - first.offset <= windowLength) to++
       const length = endOf(header.members[to - 1]!) - first.offset
-      const bytes = yield* orNone(objects.get(packPath(pack), { offset: first.offset, length }))
+      const bytes = yield* orNone(objects.get(packPath(pack), { offset: first.offset, length }), none)
       if (bytes === undefined) return undefined
       for (const member of header.members.slice(from, to)) {
         const at = member.offset - first.offset
@@ -159,14 +161,14 @@ export const make = (options: {
 
   /** Whether it was there, and could be read, for as long as it was looked at: otherwise it is looked at again by the next search. */
   const searchOne = Effect.fnUntraced(function* (name: Hash.Hash) {
-    const head = yield* orNone(objects.get(packPath(name), { offset: 0, length: Pack.headLength }))
-    // no bytes are no pack, but not what a moment's failure says; an empty object is one that was cut short
-    if (head === undefined || (head.length === 0 && (yield* objects.size(packPath(name))) !== 0)) return false
+    const start = (length: number) => orNone(objects.get(packPath(name), { offset: 0, length }), undefined)
+    const head = yield* start(Pack.headLength)
+    if (head === undefined) return false
     if (!Pack.isPack(head) || (yield* index.holds(name))) return true
     const count = Pack.decodeCount(head)
     if (Either.isLeft(count)) return true
-    const header = yield* orNone(objects.get(packPath(name), { offset: 0, length: Pack.headerLength(count.right) }))
-    if (header === undefined || header.length === 0) return false
+    const header = yield* start(Pack.headerLength(count.right))
+    if (header === undefined) return false
     const pack = Pack.decode(header)
     if (Either.isLeft(pack)) {
       // or a blob that only looks like one
