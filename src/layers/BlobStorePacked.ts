@@ -17,7 +17,6 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Bytes from "../schema/Bytes.ts"
 import * as Hash from "../schema/Hash.ts"
-import * as PackCatalogue from "../schema/PackCatalogue.ts"
 import type { Primitives } from "../schema/Primitives.ts"
 import * as StorePath from "../schema/StorePath.ts"
 import { type Batch, BlobStore, BlobStoreError, type Bulk, type Service } from "../services/BlobStore.ts"
@@ -25,8 +24,8 @@ import { Crypto } from "../services/Crypto.ts"
 import { ObjectStore, ObjectStoreError, type Service as Objects } from "../services/ObjectStore.ts"
 import { type Service as Index, PackIndex, type PackIndexError, type Place } from "../services/PackIndex.ts"
 import * as BlobStoreObjects from "./BlobStoreObjects.ts"
-import * as PackBuffer from "./internal/packBuffer.ts"
 import * as PackDiscovery from "./internal/packDiscovery.ts"
+import * as PackWriter from "./internal/packWriter.ts"
 
 /** @since 0.1.0 @category models */
 export interface Options {
@@ -48,8 +47,6 @@ export interface Packed extends Service {
 }
 
 const defaultPackSize = 16 << 20
-// written, but not behind a barrier yet: what is held of each in memory is some 200 bytes
-const mostUncommitted = 32_768
 const mostProblems = 1000
 // hashes that are remembered, some MB
 const mostPlain = 20_000
@@ -74,19 +71,8 @@ export const make = (options: Options): Effect.Effect<Packed, never, Scope.Scope
     const capacity = options.packSize ?? defaultPackSize
     const isPacking = options.isPacking ?? Effect.succeed(true)
 
-    const open = PackBuffer.make(capacity)
-    /** Blobs that are not in the index, and not behind a barrier. */
-    const held = new Map<string, PackBuffer.Held>()
-    /** Sealed packs that the store has not. */
-    let unwritten: Array<PackBuffer.Group> = []
-    /** Packs that the store has, before the barrier. */
-    let written: Array<PackBuffer.Group> = []
-    let uncommitted = 0
     /** The objects that are no packs, in hex, as they were when something was first put, unless they are too many. */
     let plainHashes: Set<string> | "many" | undefined
-    // whoever seals and writes, one at a time; a barrier is outside of it
-    const writing = Effect.unsafeMakeSemaphore(1)
-    const barrier = Effect.unsafeMakeSemaphore(1)
     const problems = yield* Ref.make<ReadonlyMap<string, string>>(new Map())
 
     const discovery = PackDiscovery.make({
@@ -112,13 +98,15 @@ export const make = (options: Options): Effect.Effect<Packed, never, Scope.Scope
       paths.set(pack, path)
       return path
     }
-    const failed = (blob: string) => (error: ObjectStoreError | PackIndexError) =>
-      new BlobStoreError({
-        reason: reasons[error.reason],
-        store: objects.name,
-        blob,
-        detail: error instanceof ObjectStoreError ? error.detail : error.message
-      })
+    const failed = (blob: string) => (error: BlobStoreError | ObjectStoreError | PackIndexError) =>
+      error instanceof BlobStoreError
+        ? error
+        : new BlobStoreError({
+            reason: reasons[error.reason],
+            store: objects.name,
+            blob,
+            detail: error instanceof ObjectStoreError ? error.detail : error.message
+          })
     const damaged = (hash: Hash.Hash, where: string) =>
       new BlobStoreError({
         reason: "Damaged",
@@ -126,6 +114,7 @@ export const make = (options: Options): Effect.Effect<Packed, never, Scope.Scope
         blob: Hash.toHex(hash),
         detail: `its bytes in ${where} are not the ones that were stored; restore that from another copy`
       })
+    const isHeld = (hash: Hash.Hash) => writer.find(Hash.toHex(hash)) !== undefined
     const missing = (hash: Hash.Hash) =>
       new BlobStoreError({
         reason: "Missing",
@@ -133,124 +122,21 @@ export const make = (options: Options): Effect.Effect<Packed, never, Scope.Scope
         blob: Hash.toHex(hash),
         detail: "the store does not have it"
       })
-    const isLive = (blob: PackBuffer.Held) => held.get(Hash.toHex(blob.hash)) === blob
-    const isOf = (group: PackBuffer.Group) => (hash: Hash.Hash) => held.get(Hash.toHex(hash))?.group === group
-    const forget = (group: PackBuffer.Group, hash: Hash.Hash) => {
-      if (isOf(group)(hash)) held.delete(Hash.toHex(hash))
-    }
 
-    // writing
-
-    /** Gives every sealed pack to the store; those that it did not take stay. Under `writing`. */
-    const write = Effect.suspend(() =>
-      Effect.forEach(
-        unwritten,
-        (group) =>
-          Effect.suspend(() => {
-            const { bytes, layout, name } = group
-            if (bytes === undefined || layout === undefined || name === undefined) return Effect.void
-            return Effect.tap(objects.put(packPath(name), bytes), () =>
-              Effect.sync(() => {
-                unwritten = unwritten.filter((other) => other !== group)
-                written.push(group)
-                uncommitted += layout.members.length
-                group.bytes = undefined
-                open.recycle(bytes)
-              })
-            )
-          }),
-        { discard: true }
-      )
-    ).pipe(Effect.mapError(failed("(a pack)")))
-
-    const seal = Effect.sync(() => {
-      const group = open.seal(primitives, isLive)
-      if (group !== undefined) unwritten.push(group)
+    const writer = PackWriter.make({
+      objects,
+      index,
+      primitives,
+      scope,
+      capacity,
+      packPath,
+      putSingle: (hash, bytes) =>
+        Effect.tap(plain.put(hash, bytes), () =>
+          Effect.sync(() => {
+            if (plainHashes instanceof Set) plainHashes.add(Hash.toHex(hash))
+          })
+        )
     })
-
-    /** Makes room for a blob in the open pack: seals it and writes it in the background, once the one before is written. */
-    const makeRoom = (hash: Hash.Hash, length: number) =>
-      Effect.uninterruptibleMask((restore) =>
-        Effect.gen(function* () {
-          yield* restore(writing.take(1))
-          // what failed in the background is tried again here, where somebody hears of it
-          const result = yield* Effect.exit(restore(write))
-          if (result._tag === "Failure" || open.fits(hash, length)) {
-            yield* writing.release(1)
-            return yield* result
-          }
-          yield* seal
-          // nothing is lost where this fails: the pack stays until somebody has written it
-          yield* Effect.forkIn(Effect.ensuring(Effect.ignore(Effect.interruptible(write)), writing.release(1)), scope)
-        })
-      )
-
-    const gather = (hash: Hash.Hash, bytes: Uint8Array): Effect.Effect<void, BlobStoreError> =>
-      Effect.suspend(() => {
-        const key = Hash.toHex(hash)
-        if (held.has(key)) return Effect.void
-        if (!open.fits(hash, bytes.length)) {
-          return Effect.zipRight(makeRoom(hash, bytes.length), gather(hash, bytes))
-        }
-        held.set(key, open.add(hash, bytes))
-        return Effect.void
-      })
-
-    /** A single blob needs no pack: as an object of its own it takes fewer flushes, and every reader finds it. */
-    const writeSingle = Effect.suspend(() => {
-      const only = open.members().filter(isLive)
-      const bytes = only[0]?.group.bytes
-      if (only.length !== 1 || only[0] === undefined || bytes === undefined) return Effect.void
-      const { group, hash, length, offset } = only[0]
-      return Effect.tap(plain.put(hash, bytes.subarray(offset, offset + length)), () =>
-        Effect.sync(() => {
-          if (plainHashes instanceof Set) plainHashes.add(Hash.toHex(hash))
-          forget(group, hash)
-        })
-      )
-    })
-
-    const flushOpen = writing.withPermits(1)(
-      write.pipe(Effect.zipRight(writeSingle), Effect.zipRight(seal), Effect.zipRight(write))
-    )
-
-    /** What is in the packs of `groups`, without what was removed meanwhile. */
-    const entriesOf = (groups: ReadonlyArray<PackBuffer.Group>) =>
-      groups.flatMap((group): ReadonlyArray<PackCatalogue.Entry> => {
-        if (group.name === undefined || group.layout === undefined) return []
-        const { length, members } = group.layout
-        return [{ pack: group.name, length, members: members.filter(({ hash }) => isOf(group)(hash)) }]
-      })
-
-    /** The barrier for what is written: catalogue, flush, index. Under `barrier`. */
-    const commit = Effect.suspend(() => {
-      const taken = written
-      written = []
-      uncommitted = 0
-      const enter = Effect.gen(function* () {
-        const entries = entriesOf(taken)
-        const bytes = PackCatalogue.encode(entries)
-        const name = primitives.blake3(bytes)
-        yield* objects.put(PackDiscovery.cataloguePath(name), bytes)
-        yield* objects.sync
-        // again: what was removed while this was flushed must not come back
-        yield* index.add([...entriesOf(taken), { pack: name, length: bytes.length, members: [] }])
-        for (const group of taken) for (const { hash } of group.layout?.members ?? []) forget(group, hash)
-      })
-      return Effect.onExit(taken.length === 0 ? objects.sync : enter, (exit) =>
-        Effect.sync(() => {
-          if (exit._tag === "Success") return
-          written = [...taken, ...written]
-          uncommitted = written.reduce((sum, { layout }) => sum + (layout?.members.length ?? 0), 0)
-        })
-      )
-    }).pipe(Effect.mapError(failed("sync")))
-
-    const relieve = Effect.suspend(() =>
-      uncommitted < mostUncommitted
-        ? Effect.void
-        : barrier.withPermits(1)(Effect.suspend(() => (uncommitted < mostUncommitted ? Effect.void : commit)))
-    )
 
     // reading
 
@@ -275,20 +161,51 @@ export const make = (options: Options): Effect.Effect<Packed, never, Scope.Scope
         )
       })
 
+    /** The first of those places whose pack is there. */
+    const firstPresent = (places: ReadonlyArray<Place>): Effect.Effect<Place | undefined, ObjectStoreError> => {
+      const next = (at: number): Effect.Effect<Place | undefined, ObjectStoreError> => {
+        const place = places[at]
+        if (place === undefined) return Effect.succeed(undefined)
+        return Effect.flatMap(isPresent(place), (there) => (there ? Effect.succeed(place) : next(at + 1)))
+      }
+      return next(0)
+    }
+
+    // discoveries, one at a time
+    const finding = Effect.unsafeMakeSemaphore(1)
+    /** Whether blobs are packed, once that was asked. */
+    let packs: boolean | undefined
+    /** Found packs that got no catalogue, in hex. */
+    const refused = new Set<string>()
+    /** Gives packs that were only found a catalogue, so that they can be counted on; whether one has it now. */
+    const catalogue = (places: ReadonlyArray<Place>) =>
+      finding.withPermits(1)(
+        Effect.gen(function* () {
+          packs ??= yield* isPacking
+          for (const { pack } of packs ? places : []) {
+            if (refused.has(Hash.toHex(pack))) continue
+            if ((yield* index.standing(pack)) === "catalogued" || (yield* discovery.catalogue(pack))) return true
+            refused.add(Hash.toHex(pack))
+          }
+          // nothing is lost: whoever puts the blob stores it once more
+          return false
+        })
+      )
+
+    /** Whether the blob is in a pack that whoever publishes may count on. */
     const inPack = (hash: Hash.Hash) =>
-      Effect.flatMap(index.find(hash), (places) => {
-        const next = (at: number): Effect.Effect<boolean, ObjectStoreError> => {
-          const place = places[at]
-          if (place === undefined) return Effect.succeed(false)
-          return Effect.flatMap(isPresent(place), (there) => (there ? Effect.succeed(true) : next(at + 1)))
-        }
-        return next(0)
-      })
+      Effect.flatMap(index.find(hash), (places) =>
+        places.length === 0
+          ? Effect.succeed(false)
+          : Effect.flatMap(firstPresent(places.filter(({ isCatalogued }) => isCatalogued)), (found) =>
+              found !== undefined ? Effect.succeed(true) : catalogue(places.filter(({ isCatalogued }) => !isCatalogued))
+            )
+      )
 
     const verified = (hash: Hash.Hash, where: string) => (bytes: Uint8Array) =>
       Bytes.equals(primitives.blake3(bytes), hash) ? Effect.succeed(bytes) : damaged(hash, where)
 
-    const fromPlace = (hash: Hash.Hash, { length, offset, pack }: Place) =>
+    const fromPlace = (hash: Hash.Hash, { length, offset, pack }: Pick<Place, "pack" | "offset" | "length">) =>
       objects
         .get(packPath(pack), { offset, length })
         .pipe(Effect.mapError(failed(Hash.toHex(hash))), Effect.flatMap(verified(hash, `pack ${packPath(pack)}`)))
@@ -313,29 +230,24 @@ export const make = (options: Options): Effect.Effect<Packed, never, Scope.Scope
 
     const fromHeld = (hash: Hash.Hash): Effect.Effect<Uint8Array, BlobStoreError> =>
       Effect.suspend(() => {
-        const found = held.get(Hash.toHex(hash))
+        const found = writer.find(Hash.toHex(hash))
         if (found === undefined) return missing(hash)
         const { group, length, offset } = found
         if (group.bytes !== undefined) {
           return verified(hash, "memory")(group.bytes.slice(offset, offset + length))
         }
-        return group.name === undefined
-          ? missing(hash)
-          : fromPlace(hash, { pack: group.name, packLength: 0, offset, length })
+        return group.pack === undefined ? missing(hash) : fromPlace(hash, { pack: group.pack.name, offset, length })
       })
 
     const known = (hash: Hash.Hash) =>
       Effect.flatMap(Effect.mapError(index.find(hash), failed(Hash.toHex(hash))), (places) =>
         firstOf(hash, [
-          ...(held.has(Hash.toHex(hash)) ? [fromHeld(hash)] : []),
+          ...(isHeld(hash) ? [fromHeld(hash)] : []),
           ...places.map((place) => fromPlace(hash, place)),
           plain.get(hash)
         ])
       )
 
-    // discoveries, one at a time
-
-    const finding = Effect.unsafeMakeSemaphore(1)
     let begun = 0
     let lastDone = 0
     let areCataloguesWhole = true
@@ -398,22 +310,26 @@ export const make = (options: Options): Effect.Effect<Packed, never, Scope.Scope
 
     const has = (hash: Hash.Hash): Effect.Effect<boolean, BlobStoreError> =>
       Effect.gen(function* () {
-        if (held.has(Hash.toHex(hash))) return true
+        if (isHeld(hash)) return true
         if (yield* inPack(hash)) return true
         if (yield* plain.has(hash)) return true
         if (lastDone > 0) return false
         yield* discover
         return yield* inPack(hash)
-      }).pipe(Effect.mapError((error) => (error instanceof BlobStoreError ? error : failed(Hash.toHex(hash))(error))))
+      }).pipe(Effect.mapError(failed(Hash.toHex(hash))))
 
     const size = (hash: Hash.Hash): Effect.Effect<number | undefined, BlobStoreError> =>
       Effect.gen(function* () {
-        const gathered = held.get(Hash.toHex(hash))
+        const gathered = writer.find(Hash.toHex(hash))
         if (gathered !== undefined) return gathered.length
-        // what is in no pack that is still there is an object of its own, or nothing
-        const [place] = (yield* has(hash)) && (yield* inPack(hash)) ? yield* index.find(hash) : []
-        return place === undefined ? yield* plain.size(hash) : place.length
-      }).pipe(Effect.mapError((error) => (error instanceof BlobStoreError ? error : failed(Hash.toHex(hash))(error))))
+        const inPacks = Effect.flatMap(index.find(hash), firstPresent)
+        const place = yield* inPacks
+        if (place !== undefined) return place.length
+        const own = yield* plain.size(hash)
+        if (own !== undefined || lastDone > 0) return own
+        yield* discover
+        return (yield* inPacks)?.length
+      }).pipe(Effect.mapError(failed(Hash.toHex(hash))))
 
     const lookForPlain = finding.withPermits(1)(
       Effect.suspend(() =>
@@ -421,7 +337,7 @@ export const make = (options: Options): Effect.Effect<Packed, never, Scope.Scope
           ? Effect.void
           : objects.list("blob3/").pipe(
               Stream.filterMap((path) => Option.flatten(Either.getRight(StorePath.hashOfBlob(objects.features, path)))),
-              Stream.filterEffect((hash) => Effect.map(index.holds(hash), (is) => !is)),
+              Stream.filterEffect((hash) => Effect.map(index.standing(hash), (is) => is === undefined)),
               Stream.map(Hash.toHex),
               Stream.take(mostPlain + 1),
               Stream.runCollect,
@@ -446,8 +362,6 @@ export const make = (options: Options): Effect.Effect<Packed, never, Scope.Scope
         )
       )
 
-    /** Whether blobs are packed, once that was asked. */
-    let packs: boolean | undefined
     /** Whether the blob was there. */
     const putSlowly = (hash: Hash.Hash, bytes: Uint8Array, isLent: boolean) =>
       Effect.gen(function* () {
@@ -456,22 +370,22 @@ export const make = (options: Options): Effect.Effect<Packed, never, Scope.Scope
         packs ??= yield* isPacking
         if (bytes.length > capacity || !packs) yield* plain.put(hash, isLent ? new Uint8Array(bytes) : bytes)
         else {
-          yield* gather(hash, bytes)
-          yield* relieve
+          yield* Effect.mapError(writer.gather(hash, Hash.toHex(hash), bytes), failed("(a pack)"))
+          yield* Effect.mapError(writer.relieve, failed("sync"))
         }
         return false
-      }).pipe(Effect.mapError((error) => (error instanceof BlobStoreError ? error : failed(Hash.toHex(hash))(error))))
+      }).pipe(Effect.mapError(failed(Hash.toHex(hash))))
 
-    /** Takes the blob if that goes at once: most are new and there is room, and for tens of thousands of them each step is felt. */
-    const takes = (hash: Hash.Hash, bytes: Uint8Array, places: ReadonlyArray<Place>): boolean => {
+    /**
+     * Whether the blob is taken, or was before, if that goes at once: most are new and there is room, and for tens of thousands of
+     * them each step is felt.
+     */
+    const takes = (hash: Hash.Hash, bytes: Uint8Array, places: ReadonlyArray<Place>): "held" | "taken" | undefined => {
       const key = Hash.toHex(hash)
-      const isNew = places.length === 0 && plainHashes instanceof Set && !plainHashes.has(key) && !held.has(key)
-      const hasRoom = packs === true && uncommitted < mostUncommitted && open.fits(hash, bytes.length)
-      if (!isNew || !hasRoom) return false
-      held.set(key, open.add(hash, bytes))
-      return true
+      if (writer.find(key) !== undefined) return "held"
+      if (packs !== true || places.length > 0 || !(plainHashes instanceof Set) || plainHashes.has(key)) return undefined
+      return writer.take(hash, key, bytes) ? "taken" : undefined
     }
-    const isHeld = (hash: Hash.Hash) => held.has(Hash.toHex(hash))
 
     const place: Batch["putNew"] = (hash, bytes) =>
       Effect.suspend(() =>
@@ -479,8 +393,10 @@ export const make = (options: Options): Effect.Effect<Packed, never, Scope.Scope
           ? Effect.succeed(true)
           : Effect.matchEffect(index.find(hash), {
               onFailure: (error) => Effect.fail(failed(Hash.toHex(hash))(error)),
-              onSuccess: (places) =>
-                takes(hash, bytes, places) ? Effect.succeed(false) : putSlowly(hash, bytes, false)
+              onSuccess: (places) => {
+                const taken = takes(hash, bytes, places)
+                return taken === undefined ? putSlowly(hash, bytes, false) : Effect.succeed(taken === "held")
+              }
             })
       )
     const put: Service["put"] = (hash, bytes) => Effect.asVoid(place(hash, bytes))
@@ -499,7 +415,7 @@ export const make = (options: Options): Effect.Effect<Packed, never, Scope.Scope
           Effect.suspend(() => {
             for (let at = first; at < blobs.length; at++) {
               const { hash, stored } = blobs[at]!
-              if (isHeld(hash) || takes(hash, stored, places[at] ?? [])) continue
+              if (takes(hash, stored, places[at] ?? []) !== undefined) continue
               return Effect.zipRight(putSlowly(hash, stored, true), from(at + 1))
             }
             return Effect.void
@@ -509,12 +425,11 @@ export const make = (options: Options): Effect.Effect<Packed, never, Scope.Scope
 
     const list = Stream.unwrap(
       Effect.map(discover, () => {
-        const ours = new Map([...held].map(([key, { hash }]) => [key, hash]))
+        const ours = new Map(writer.hashes().map((hash) => [Hash.toHex(hash), hash]))
         const isElsewhere = (hash: Hash.Hash) =>
           Effect.gen(function* () {
-            if (ours.has(Hash.toHex(hash)) || (yield* index.holds(hash))) return true
-            if ([...unwritten, ...written].some(({ name }) => name !== undefined && Bytes.equals(name, hash)))
-              return true
+            if (ours.has(Hash.toHex(hash)) || (yield* index.standing(hash)) !== undefined) return true
+            if (writer.packs().some((name) => Bytes.equals(name, hash))) return true
             return (yield* index.find(hash)).length > 0
           })
         return Stream.fromIterable(ours.values()).pipe(
@@ -522,7 +437,7 @@ export const make = (options: Options): Effect.Effect<Packed, never, Scope.Scope
           Stream.concat(Stream.filterEffect(plain.list, (hash) => Effect.map(isElsewhere(hash), (is) => !is)))
         )
       })
-    ).pipe(Stream.mapError((error) => (error instanceof BlobStoreError ? error : failed("list")(error))))
+    ).pipe(Stream.mapError(failed("list")))
 
     return {
       name: objects.name,
@@ -541,7 +456,7 @@ export const make = (options: Options): Effect.Effect<Packed, never, Scope.Scope
           Effect.zipRight(Effect.mapError(index.remove([hash]), failed(Hash.toHex(hash)))),
           Effect.zipRight(
             Effect.sync(() => {
-              held.delete(Hash.toHex(hash))
+              writer.forget(Hash.toHex(hash))
               if (plainHashes instanceof Set) plainHashes.add(Hash.toHex(hash))
             })
           )
@@ -549,10 +464,10 @@ export const make = (options: Options): Effect.Effect<Packed, never, Scope.Scope
       list,
       remove: (hash) =>
         Effect.suspend(() => {
-          held.delete(Hash.toHex(hash))
+          writer.forget(Hash.toHex(hash))
           return Effect.zipRight(Effect.mapError(index.remove([hash]), failed(Hash.toHex(hash))), plain.remove(hash))
         }),
-      sync: barrier.withPermits(1)(Effect.zipRight(flushOpen, commit)),
+      sync: Effect.mapError(writer.sync, failed("sync")),
       problems: Effect.map(Ref.get(problems), (found) =>
         [...found].map(([object, problem]) => `${objects.name}: ${object}: ${problem}`)
       ),

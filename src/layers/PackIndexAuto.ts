@@ -66,8 +66,8 @@ export const make = (options: PackIndexLmdb.Options): Effect.Effect<Service, nev
           (index) => index.findAll?.(hashes) ?? Effect.forEach(hashes, (hash) => index.find(hash)),
           hashes.map(() => [])
         ),
-      holds: (pack) => ask((index) => index.holds(pack), false),
-      add: (entries) => Effect.flatMap(made, (index) => index.add(entries)),
+      standing: (pack) => ask((index) => index.standing(pack), undefined),
+      add: (entries, standing) => Effect.flatMap(made, (index) => index.add(entries, standing)),
       remove: (hashes) => ask((index) => index.remove(hashes), undefined),
       list: Stream.unwrap(ask((index) => Effect.succeed(index.list), Stream.empty)),
       isSearched: Effect.suspend(() => (searched ? Effect.succeed(true) : ask((index) => index.isSearched, false))),

@@ -1,8 +1,8 @@
 /**
  * An index of packs in an LMDB environment, shared by any number of processes of one machine.
  *
- * Three databases: `packs` has the hash and length of each pack under a number, `names` its number under its hash, `blobs`
- * the places of each blob under its hash, 12 bytes each: number of the pack ‖ offset ‖ length, all big-endian, newest first.
+ * Three databases: `packs` has the hash and length of each pack under a number, and a byte more for one that is not
+ * catalogued (1 found, 2 in part), `names` its number under its hash, `blobs` the places of each blob under its hash, 12 bytes each: number of the pack ‖ offset ‖ length, all big-endian, newest first.
  *
  * @since 0.1.0
  */
@@ -15,7 +15,7 @@ import * as Stream from "effect/Stream"
 import type * as Lmdb from "lmdb"
 import * as Bytes from "../schema/Bytes.ts"
 import * as Hash from "../schema/Hash.ts"
-import { PackIndex, PackIndexError, type Place, type Service } from "../services/PackIndex.ts"
+import { better, PackIndex, PackIndexError, type Place, type Service, type Standing } from "../services/PackIndex.ts"
 import { describe, openEnvironment, reasonOf } from "./internal/lmdb.ts"
 
 /** @since 0.1.0 @category models */
@@ -30,6 +30,9 @@ const placeLength = 12
 // a blob has a second copy when two writers stored it at the same time; more than a few are no use to anybody
 const mostPlaces = 8
 const pageLength = 1024
+const packRecordLength = Hash.length + 4
+/** By the byte behind a pack's record. */
+const uncatalogued: ReadonlyArray<Standing | undefined> = [undefined, "found", "partial"]
 // no hash has this length
 const searchedKey = Uint8Array.of(1)
 
@@ -76,18 +79,25 @@ export const make = ({ directory, private: isPrivate }: Options): Effect.Effect<
     )
     const attempt = <A>(run: () => A) => Effect.try({ try: run, catch: failed })
 
-    // packs are never renumbered: what was read once stays true
-    const known = new Map<number, { readonly hash: Hash.Hash; readonly length: number } | undefined>()
+    const standingIn = (record: Uint8Array): Standing => uncatalogued[record[packRecordLength] ?? 0] ?? "catalogued"
+    const record = (pack: Hash.Hash, length: number, standing: Standing) => {
+      const bytes = Bytes.concat(pack, fromNumbers(length))
+      return standing === "catalogued" ? bytes : Bytes.concat(bytes, Uint8Array.of(uncatalogued.indexOf(standing)))
+    }
+
+    // packs are never renumbered, and a catalogued one stays that: what was read once stays true
+    const known = new Map<number, Pick<Place, "pack" | "packLength" | "isCatalogued">>()
     const packOf = (number: number) => {
       const before = known.get(number)
       if (before !== undefined) return before
       const bytes = packs.getBinary(fromNumbers(number))
-      if (bytes === undefined || bytes.length !== Hash.length + 4) return undefined
+      if (bytes === undefined || bytes.length < packRecordLength) return undefined
       const pack = {
-        hash: Hash.unsafeFromBytes(new Uint8Array(bytes.subarray(0, Hash.length))),
-        length: numberOf(bytes, Hash.length)
+        pack: Hash.unsafeFromBytes(new Uint8Array(bytes.subarray(0, Hash.length))),
+        packLength: numberOf(bytes, Hash.length),
+        isCatalogued: standingIn(bytes) === "catalogued"
       }
-      known.set(number, pack)
+      if (pack.isCatalogued) known.set(number, pack)
       return pack
     }
 
@@ -114,8 +124,9 @@ export const make = ({ directory, private: isPrivate }: Options): Effect.Effect<
         const pack = packOf(numberOf(bytes, at))
         if (pack === undefined) continue
         places.push({
-          pack: pack.hash,
-          packLength: pack.length,
+          pack: pack.pack,
+          packLength: pack.packLength,
+          isCatalogued: pack.isCatalogued,
           offset: numberOf(bytes, at + 4),
           length: numberOf(bytes, at + 8)
         })
@@ -127,12 +138,14 @@ export const make = ({ directory, private: isPrivate }: Options): Effect.Effect<
       name: directory,
       find: (hash) => attempt(() => placesOf(hash)),
       findAll: (hashes) => attempt(() => hashes.map(placesOf)),
-      holds: (pack) =>
+      standing: (pack) =>
         attempt(() => {
           refresh()
-          return names.getBinary(pack) !== undefined
+          const number = names.getBinary(pack)
+          const bytes = number === undefined ? undefined : packs.getBinary(number)
+          return bytes === undefined ? undefined : standingIn(bytes)
         }),
-      add: (entries) =>
+      add: (entries, standing) =>
         attempt(() =>
           // returns after the commit is on disk
           packs.transactionSync(() => {
@@ -141,9 +154,15 @@ export const make = ({ directory, private: isPrivate }: Options): Effect.Effect<
             for (const { length, members, pack } of entries) {
               const known = names.getBinary(pack)
               const number = known === undefined ? next++ : numberOf(known)
-              if (known === undefined) {
-                packs.putSync(fromNumbers(number), Bytes.concat(pack, fromNumbers(length)))
-                names.putSync(pack, fromNumbers(number))
+              const before = known === undefined ? undefined : packs.getBinary(fromNumbers(number))
+              const now = before === undefined ? standing : better(standingIn(before), standing)
+              if (before === undefined || standingIn(before) !== now) {
+                // a pack has the length that it was entered with
+                packs.putSync(
+                  fromNumbers(number),
+                  record(pack, before === undefined ? length : numberOf(before, Hash.length), now)
+                )
+                if (known === undefined) names.putSync(pack, fromNumbers(number))
               }
               for (const member of members) {
                 const place = fromNumbers(number, member.offset, member.length)

@@ -9,7 +9,7 @@ import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import * as Bytes from "../schema/Bytes.ts"
 import * as Hash from "../schema/Hash.ts"
-import { PackIndex, type Place, type Service } from "../services/PackIndex.ts"
+import { better, PackIndex, type Place, type Service, type Standing } from "../services/PackIndex.ts"
 
 // hash ‖ number of the pack ‖ offset ‖ length
 const recordLength = Hash.length + 12
@@ -80,7 +80,7 @@ const makeTable = () => {
 export const make = (options: { readonly name?: string } = {}): Effect.Effect<Service> =>
   Effect.sync(() => {
     const table = makeTable()
-    const packs: Array<{ readonly hash: Hash.Hash; readonly length: number }> = []
+    const packs: Array<{ readonly hash: Hash.Hash; readonly length: number; standing: Standing }> = []
     const numbers = new Map<string, number>()
     let searched = false
 
@@ -90,18 +90,19 @@ export const make = (options: { readonly name?: string } = {}): Effect.Effect<Se
         Effect.sync(() =>
           table.find(hash).reduceRight((places: Array<Place>, record) => {
             const { length, offset, pack } = table.place(record)
-            const { hash: name, length: packLength } = packs[pack]!
-            places.push({ pack: name, packLength, offset, length })
+            const { hash: name, length: packLength, standing } = packs[pack]!
+            places.push({ pack: name, isCatalogued: standing === "catalogued", packLength, offset, length })
             return places
           }, [])
         ),
-      holds: (pack) => Effect.sync(() => numbers.has(Hash.toHex(pack))),
-      add: (entries) =>
+      standing: (pack) => Effect.sync(() => packs[numbers.get(Hash.toHex(pack)) ?? -1]?.standing),
+      add: (entries, standing) =>
         Effect.sync(() => {
           for (const { length, members, pack } of entries) {
             const known = numbers.get(Hash.toHex(pack))
-            const number = known ?? packs.push({ hash: pack, length }) - 1
+            const number = known ?? packs.push({ hash: pack, length, standing }) - 1
             numbers.set(Hash.toHex(pack), number)
+            packs[number]!.standing = better(packs[number]!.standing, standing)
             for (const member of members) {
               const isThere =
                 known !== undefined && table.find(member.hash).some((at) => table.place(at).pack === number)

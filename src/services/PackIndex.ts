@@ -35,10 +35,24 @@ export class PackIndexError extends Schema.TaggedError<PackIndexError>()("PackIn
   }
 }
 
+/**
+ * How a pack came into the index.
+ *
+ * - `catalogued`: the store itself tells what is in it, so that everybody finds its blobs and whoever publishes may count on them.
+ * - `found`: somebody looked into it; others, who looked before it was there, do not know of it.
+ * - `partial`: the same, and some of its blobs could not be read then.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Standing = "catalogued" | "found" | "partial"
+
 /** One copy of a blob. @since 0.1.0 @category models */
 export interface Place {
   /** The name of the pack. */
   readonly pack: Hash
+  /** Whether the pack is catalogued: what is not is there to be read, but not to be counted on. */
+  readonly isCatalogued: boolean
   /** The length of the whole pack. */
   readonly packLength: number
   readonly offset: number
@@ -53,13 +67,13 @@ export interface Service {
   readonly find: (hash: Hash) => Effect.Effect<ReadonlyArray<Place>, PackIndexError>
   /** The same for many at once, in their order; an index that is as fast one by one lacks it. */
   readonly findAll?: (hashes: ReadonlyArray<Hash>) => Effect.Effect<ReadonlyArray<ReadonlyArray<Place>>, PackIndexError>
-  /** Whether the pack was entered. */
-  readonly holds: (pack: Hash) => Effect.Effect<boolean, PackIndexError>
+  /** How the pack was entered, if it was. */
+  readonly standing: (pack: Hash) => Effect.Effect<Standing | undefined, PackIndexError>
   /**
    * Enters packs with their blobs, all of them or none, durable when this returns. What is there already stays as it is; blobs of
-   * a known pack that were forgotten are back.
+   * a known pack that were forgotten are back, and its standing may become better, never worse.
    */
-  readonly add: (entries: ReadonlyArray<PackCatalogue.Entry>) => Effect.Effect<void, PackIndexError>
+  readonly add: (entries: ReadonlyArray<PackCatalogue.Entry>, standing: Standing) => Effect.Effect<void, PackIndexError>
   /** Forgets every copy of these blobs, durable when this returns; the packs still are known. */
   readonly remove: (hashes: ReadonlyArray<Hash>) => Effect.Effect<void, PackIndexError>
   /** The blobs, each once, in no particular order. */
@@ -69,6 +83,10 @@ export interface Service {
   /** Remembers that it was. */
   readonly markSearched: Effect.Effect<void, PackIndexError>
 }
+
+/** The better of two. @since 0.1.0 @category combinators */
+export const better = (a: Standing, b: Standing): Standing =>
+  a === "catalogued" || b === "catalogued" ? "catalogued" : a === "found" || b === "found" ? "found" : "partial"
 
 /** @since 0.1.0 @category services */
 export class PackIndex extends Context.Tag("cairn/PackIndex")<PackIndex, Service>() {}

@@ -97,6 +97,75 @@ it.scoped.each(["NotFound", "Unreadable"] as const)(
     })
 )
 
+it.scoped("reading a pack without a catalogue writes nothing, and needs nothing to be written", () =>
+  Effect.gen(function* () {
+    for (const isFailing of [false, true]) {
+      const { objects } = yield* orphaned
+      const before = Chunk.toReadonlyArray(yield* Stream.runCollect(objects.list("")))
+      const reader = yield* open(
+        isFailing ? refusing(objects, () => true, "Unavailable") : objects,
+        yield* PackIndexMemory.make()
+      )
+      for (const { bytes, hash } of blobs) {
+        assert.deepStrictEqual(yield* reader.get(hash), bytes)
+        assert.strictEqual(yield* reader.size!(hash), bytes.length)
+      }
+      assert.deepStrictEqual(Chunk.toReadonlyArray(yield* Stream.runCollect(objects.list(""))), before)
+    }
+  })
+)
+
+it.scopedLive("a pack that could get no catalogue is not counted on, until it has one", () =>
+  Effect.gen(function* () {
+    const indexes = [yield* PackIndexMemory.make(), yield* PackIndexLmdb.make({ directory: yield* temporaryFolder })]
+    for (const index of indexes) {
+      const { objects, searched } = yield* orphaned
+      const full = yield* open(refusing(objects, isCatalogue, "Full"), index)
+      for (const { bytes, hash } of blobs) assert.deepStrictEqual(yield* full.get(hash), bytes)
+      for (const { hash } of blobs) assert.isFalse(yield* full.has(hash))
+      const other = yield* open(objects, searched)
+      for (const { hash } of blobs) assert.strictEqual((yield* Effect.flip(other.get(hash))).reason, "Missing")
+      // another process of that home, once there is room
+      const roomy = yield* open(objects, index)
+      for (const { hash } of blobs) assert.isTrue(yield* roomy.has(hash))
+      for (const { bytes, hash } of blobs) assert.deepStrictEqual(yield* other.get(hash), bytes)
+    }
+  })
+)
+
+it.scoped.each(["Unreadable", "rotten"] as const)(
+  "blobs of a pack without a catalogue that were %s for a moment are found by the next process, without anybody's help",
+  (harm) =>
+    Effect.gen(function* () {
+      const { objects, searched } = yield* orphaned
+      let isTroubled = true
+      const troubled: Objects = {
+        ...objects,
+        get: (path, range) =>
+          !isTroubled || (range?.offset ?? 0) < 4096
+            ? objects.get(path, range)
+            : harm === "rotten"
+              ? Effect.map(objects.get(path, range), (bytes) => bytes.map((byte) => byte ^ 1))
+              : new ObjectStoreError({
+                  reason: harm,
+                  store: objects.name,
+                  operation: "get",
+                  path,
+                  detail: "for a moment"
+                })
+      }
+      const index = yield* PackIndexMemory.make()
+      const first = yield* open(troubled, index)
+      for (const { hash } of blobs) yield* Effect.flip(first.get(hash))
+      isTroubled = false
+      const second = yield* open(objects, index)
+      for (const { bytes, hash } of blobs) assert.deepStrictEqual(yield* second.get(hash), bytes)
+      for (const { hash } of blobs) assert.isTrue(yield* second.has(hash))
+      const other = yield* open(objects, searched)
+      for (const { bytes, hash } of blobs) assert.deepStrictEqual(yield* other.get(hash), bytes)
+    })
+)
+
 it.scoped.each([0, 1])("a pack whose header could not be read for a moment (read %i) is looked at again", (failing) =>
   Effect.gen(function* () {
     const { objects } = yield* orphaned

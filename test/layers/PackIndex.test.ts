@@ -10,7 +10,7 @@ import * as PackIndexMemory from "../../src/layers/PackIndexMemory.ts"
 import * as Bytes from "../../src/schema/Bytes.ts"
 import * as Hash from "../../src/schema/Hash.ts"
 import type * as PackCatalogue from "../../src/schema/PackCatalogue.ts"
-import type { Service } from "../../src/services/PackIndex.ts"
+import type { Service, Standing } from "../../src/services/PackIndex.ts"
 import { temporaryFolder } from "../support/folders.ts"
 
 /** Hashes that mostly begin alike. */
@@ -26,18 +26,26 @@ const entry = FastCheck.record({
     { selector: ({ hash }) => Hash.toHex(hash), maxLength: 6 }
   )
 })
+/** From the worst to the best. */
+const standings: ReadonlyArray<Standing> = ["partial", "found", "catalogued"]
 const step = FastCheck.oneof(
-  FastCheck.record({ add: FastCheck.array(entry, { maxLength: 3 }) }),
+  FastCheck.record({
+    add: FastCheck.array(entry, { maxLength: 3 }),
+    standing: FastCheck.constantFrom(...standings)
+  }),
   FastCheck.record({ remove: FastCheck.array(hash, { maxLength: 3 }) })
 )
-type Step = { readonly add: ReadonlyArray<PackCatalogue.Entry> } | { readonly remove: ReadonlyArray<Hash.Hash> }
+type Step =
+  | { readonly add: ReadonlyArray<PackCatalogue.Entry>; readonly standing: Standing }
+  | { readonly remove: ReadonlyArray<Hash.Hash> }
 
 /** What an index is, in plain maps. */
 const model = () => {
   const packs = new Map<string, number>()
+  const rank = new Map<string, number>()
   const places = new Map<string, Array<string>>()
   return {
-    packs,
+    standing: (pack: Hash.Hash) => standings[rank.get(Hash.toHex(pack)) ?? -1],
     places,
     run: (step: Step) => {
       if ("remove" in step) for (const hash of step.remove) places.delete(Hash.toHex(hash))
@@ -45,6 +53,7 @@ const model = () => {
         for (const { length, members, pack } of step.add) {
           const first = packs.get(Hash.toHex(pack)) ?? length
           packs.set(Hash.toHex(pack), first)
+          rank.set(Hash.toHex(pack), Math.max(rank.get(Hash.toHex(pack)) ?? 0, standings.indexOf(step.standing)))
           for (const member of members) {
             const before = places.get(Hash.toHex(member.hash)) ?? []
             if (before.some((place) => place.startsWith(Hash.toHex(pack)))) continue
@@ -61,7 +70,7 @@ const model = () => {
 const agrees = Effect.fnUntraced(function* (index: Service, steps: ReadonlyArray<Step>, expected = model()) {
   for (const step of steps) {
     expected.run(step)
-    yield* "add" in step ? index.add(step.add) : index.remove(step.remove)
+    yield* "add" in step ? index.add(step.add, step.standing) : index.remove(step.remove)
   }
   for (let number = 0; number < 10; number++) {
     const found = yield* index.find(hashOf(1, number))
@@ -69,7 +78,9 @@ const agrees = Effect.fnUntraced(function* (index: Service, steps: ReadonlyArray
       found.map(({ length, offset, pack, packLength }) => `${Hash.toHex(pack)} ${packLength} ${offset} ${length}`),
       expected.places.get(Hash.toHex(hashOf(1, number))) ?? []
     )
-    assert.strictEqual(yield* index.holds(hashOf(2, number)), expected.packs.has(Hash.toHex(hashOf(2, number))))
+    for (const { isCatalogued, pack } of found)
+      assert.strictEqual(isCatalogued, expected.standing(pack) === "catalogued")
+    assert.strictEqual(yield* index.standing(hashOf(2, number)), expected.standing(hashOf(2, number)))
   }
   const listed = Chunk.toReadonlyArray(yield* Stream.runCollect(index.list)).map(Hash.toHex)
   assert.deepStrictEqual(listed.toSorted(), [...expected.places.keys()].toSorted())
@@ -110,7 +121,7 @@ describe("an index of packs", () => {
         new DataView(hash.buffer).setUint32(0, i)
         return { hash: Hash.unsafeFromBytes(hash), offset: i, length: 1 }
       })
-      yield* index.add([{ pack: hashOf(2, 0), length: 5000, members }])
+      yield* index.add([{ pack: hashOf(2, 0), length: 5000, members }], "catalogued")
       const listed = Chunk.toReadonlyArray(yield* Stream.runCollect(index.list)).map(Hash.toHex)
       assert.strictEqual(new Set(listed).size, 5000)
       assert.strictEqual(listed.length, 5000)

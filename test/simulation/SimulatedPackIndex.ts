@@ -52,8 +52,9 @@ export class SimulatedPackIndex {
     return {
       name: "of packs",
       find: (hash) => ask((index) => index.find(hash), []),
-      holds: (pack) => ask((index) => index.holds(pack), false),
-      add: (entries) => commit(`add ${entries.length} packs`, (index) => index.add(entries)),
+      standing: (pack) => ask((index) => index.standing(pack), undefined),
+      add: (entries, standing) =>
+        commit(`add ${entries.length} ${standing} packs`, (index) => index.add(entries, standing)),
       remove: (hashes) =>
         Effect.suspend(() =>
           this.#environment.isMade ? commit(`remove ${hashes.length}`, (index) => index.remove(hashes)) : Effect.void

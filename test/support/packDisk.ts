@@ -163,8 +163,8 @@ export class PackDisk {
     return {
       ...shared,
       find: (hash) => step(shared.find(hash)),
-      holds: (pack) => step(shared.holds(pack)),
-      add: (entries) => step(shared.add(entries)),
+      standing: (pack) => step(shared.standing(pack)),
+      add: (entries, standing) => step(shared.add(entries, standing)),
       remove: (hashes) => step(shared.remove(hashes))
     }
   }

@@ -13,7 +13,7 @@ import * as PackCatalogue from "../../schema/PackCatalogue.ts"
 import type { Primitives } from "../../schema/Primitives.ts"
 import * as StorePath from "../../schema/StorePath.ts"
 import type { ObjectStoreError, Service as Objects } from "../../services/ObjectStore.ts"
-import type { Service as Index, PackIndexError } from "../../services/PackIndex.ts"
+import type { Service as Index, PackIndexError, Standing } from "../../services/PackIndex.ts"
 
 /** Where catalogues lie. */
 export const folder = "packs/"
@@ -50,9 +50,9 @@ export const make = (options: {
   const { aside, index, objects, primitives } = options
   const packPath = (pack: Hash.Hash) => StorePath.blob(objects.features, pack)
 
-  const enter = (entries: ReadonlyArray<PackCatalogue.Entry>) =>
+  const enter = (entries: ReadonlyArray<PackCatalogue.Entry>, standing: Standing) =>
     // whoever wrote them may not have come to its barrier: an index says only what is durable
-    entries.length === 0 ? Effect.void : Effect.zipRight(objects.sync, index.add(entries))
+    entries.length === 0 ? Effect.void : Effect.zipRight(objects.sync, index.add(entries, standing))
 
   /** Whether all of the pack is there; seen through `size`, so that the next barrier covers it. */
   const isWhole = Effect.fnUntraced(function* (pack: Hash.Hash, length: number) {
@@ -78,12 +78,12 @@ export const make = (options: {
     const known: Array<PackCatalogue.Entry> = []
     let all = true
     for (const entry of decoded.right) {
-      if (yield* index.holds(entry.pack)) known.push(entry)
+      if ((yield* index.standing(entry.pack)) === "catalogued") known.push(entry)
       else if (yield* isWhole(entry.pack, entry.length)) entries.push(entry)
       else all = false
     }
-    // a catalogue is entered like a pack without blobs, and not read again; a pack that was found without it may not have
-    // been readable in full
+    // a catalogue is entered like a pack without blobs, and not read again; of a pack that is known it may tell more, where
+    // blobs were removed and stored again
     if (all) entries.push(...known, { pack: name, length: bytes.length, members: [] })
     return { entries, isWhole: all }
   })
@@ -97,13 +97,13 @@ export const make = (options: {
       const entries = batch
       batch = []
       members = 0
-      return enter(entries)
+      return enter(entries, "catalogued")
     })
     return objects.list(folder).pipe(
       Stream.filterMap((path) => Option.getRight(Hash.fromHex(path.slice(folder.length)))),
       Stream.runForEach((name) =>
         Effect.gen(function* () {
-          if (yield* index.holds(name)) return
+          if ((yield* index.standing(name)) !== undefined) return
           const found = yield* readCatalogue(name)
           all &&= found.isWhole
           for (const entry of found.entries) {
@@ -142,45 +142,68 @@ export const make = (options: {
     return members
   })
 
-  /**
-   * A pack that no catalogue names, with one, as entries of the index: whoever finds a blob in it counts on it from now on, and
-   * others look at every object only once.
-   */
-  const catalogued = (entry: PackCatalogue.Entry) => {
-    const bytes = PackCatalogue.encode([entry])
-    const name = primitives.blake3(bytes)
-    return objects.put(cataloguePath(name), bytes).pipe(
-      Effect.as([entry, { pack: name, length: bytes.length, members: [] }]),
-      Effect.catchIf(
-        ({ reason }) => reason === "Denied" || reason === "Unsupported" || reason === "Full",
-        // nothing is lost: where nothing can be written the pack can still be read, and nobody publishes
-        () => Effect.succeed([entry])
-      )
-    )
-  }
+  const start = (pack: Hash.Hash, length: number) =>
+    orNone(objects.get(packPath(pack), { offset: 0, length }), undefined)
 
-  /** Whether it was there, and could be read, for as long as it was looked at: otherwise it is looked at again by the next search. */
-  const searchOne = Effect.fnUntraced(function* (name: Hash.Hash) {
-    const start = (length: number) => orNone(objects.get(packPath(name), { offset: 0, length }), undefined)
-    const head = yield* start(Pack.headLength)
-    if (head === undefined) return false
-    if (!Pack.isPack(head) || (yield* index.holds(name))) return true
-    const count = Pack.decodeCount(head)
-    if (Either.isLeft(count)) return true
-    const header = yield* start(Pack.headerLength(count.right))
-    if (header === undefined) return false
+  /** What the header says and what of it is there; nothing where that cannot be read, or is no pack. */
+  const read = Effect.fnUntraced(function* (name: Hash.Hash) {
+    const head = yield* start(name, Pack.headLength)
+    const count = head === undefined ? undefined : Pack.decodeCount(head)
+    if (count === undefined) return "unreadable" as const
+    if (Either.isLeft(count)) return undefined
+    const header = yield* start(name, Pack.headerLength(count.right))
+    if (header === undefined) return "unreadable" as const
     const pack = Pack.decode(header)
     if (Either.isLeft(pack)) {
       // or a blob that only looks like one
       aside(name, "the pack's header is damaged")
-      return true
+      return undefined
     }
-    if (!(yield* isWhole(name, pack.right.length))) return true
+    if (!(yield* isWhole(name, pack.right.length))) return undefined
     const members = yield* confirmed(name, pack.right)
-    if (members === undefined) return false
-    const entry = { pack: name, length: pack.right.length, members }
-    // a catalogue that lacks what could not be read now would hide it from everybody for good
-    yield* enter(members.length === pack.right.members.length ? yield* catalogued(entry) : [entry])
+    if (members === undefined) return "unreadable" as const
+    return {
+      entry: { pack: name, length: pack.right.length, members } satisfies PackCatalogue.Entry,
+      isComplete: members.length === pack.right.members.length
+    }
+  })
+
+  /**
+   * Whether it was there, and could be read in full, for as long as it was looked at: otherwise it is looked at again by the
+   * next search. Nothing is written to the store: who only reads may not be allowed to.
+   */
+  const searchOne = Effect.fnUntraced(function* (name: Hash.Hash) {
+    const head = yield* start(name, Pack.headLength)
+    if (head === undefined) return false
+    if (!Pack.isPack(head)) return true
+    const before = yield* index.standing(name)
+    if (before !== undefined && before !== "partial") return true
+    const found = yield* read(name)
+    if (found === undefined) return true
+    if (found === "unreadable") return false
+    yield* enter([found.entry], found.isComplete ? "found" : "partial")
+    return found.isComplete
+  })
+
+  /**
+   * Writes the catalogue of a pack that was found without one: whoever counts on its blobs publishes what others have to
+   * find. Whether it has one now; a pack that is not whole gets none, which would hide the rest of it from everybody for good.
+   */
+  const catalogue = Effect.fnUntraced(function* (name: Hash.Hash) {
+    const found = yield* read(name)
+    if (found === undefined || found === "unreadable" || !found.isComplete) return false
+    const bytes = PackCatalogue.encode([found.entry])
+    const own = primitives.blake3(bytes)
+    const isThere = yield* objects.put(cataloguePath(own), bytes).pipe(
+      Effect.as(true),
+      Effect.catchIf(
+        ({ reason }) => reason === "Denied" || reason === "Unsupported" || reason === "Full",
+        // nothing is lost: where nothing can be written the pack can still be read
+        () => Effect.succeed(false)
+      )
+    )
+    if (!isThere) return false
+    yield* enter([found.entry, { pack: own, length: bytes.length, members: [] }], "catalogued")
     return true
   })
 
@@ -192,5 +215,5 @@ export const make = (options: {
     Effect.flatMap((all) => (all ? index.markSearched : Effect.void))
   )
 
-  return { catalogues, search }
+  return { catalogues, search, catalogue }
 }

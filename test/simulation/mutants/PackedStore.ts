@@ -31,9 +31,9 @@ export const indexFirst = ({ index, objects }: Parts): Parts => {
     },
     index: {
       ...index,
-      add: (entries) =>
+      add: (entries, standing) =>
         Effect.zipRight(
-          index.add(entries),
+          index.add(entries, standing),
           Effect.mapError(
             flush,
             ({ detail }) => new PackIndexError({ reason: "Unavailable", index: index.name, detail })
@@ -76,12 +76,12 @@ export const byPrefix = ({ index, objects }: Parts): Parts => {
     index: {
       ...index,
       find: (hash) => Effect.map(index.find(hash), (found) => (found.length > 0 ? found : (places.get(hash[0]) ?? []))),
-      add: (entries) =>
-        Effect.tap(index.add(entries), () =>
+      add: (entries, standing) =>
+        Effect.tap(index.add(entries, standing), () =>
           Effect.sync(() => {
             for (const { length: packLength, members, pack } of entries)
               for (const { hash, length, offset } of members)
-                places.set(hash[0], [{ pack, packLength, offset, length }])
+                places.set(hash[0], [{ pack, isCatalogued: true, packLength, offset, length }])
           })
         )
     }
@@ -101,8 +101,8 @@ export const withoutCatalogues = ({ index, objects }: Parts): Parts => {
     },
     index: {
       ...index,
-      add: (entries) =>
-        Effect.tap(index.add(entries), () =>
+      add: (entries, standing) =>
+        Effect.tap(index.add(entries, standing), () =>
           Effect.sync(() => {
             isOwn = false
           })
