@@ -112,8 +112,9 @@ export const seal = (
     hashes.set(blob.plaintextHash, index * Hash.length * 2 + Hash.length)
     facts.set([blob.stored.length, Number(blob.blocks), blob.skipped ? 1 : 0], index * factsEach)
   }
-  // copied: they would wait for a garbage collector that sees none of their memory
-  release(blobs.map((blob) => blob.stored))
+  // copied: they would wait for a garbage collector that sees none of their memory; a blob that is its chunk itself lies in a
+  // buffer of the request, which is used again
+  release(blobs.flatMap((blob) => (buffers.includes(blob.stored.buffer) ? [] : [blob.stored])))
   return { id, stored, hashes, facts }
 }
 
