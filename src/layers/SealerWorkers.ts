@@ -203,10 +203,16 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Crypt
       )
     )
 
+    /** Whether no worker is ready, and one is going to be. */
+    const isComing = () => free() === undefined && (hands ?? []).some((hand) => !hand.ready && !hand.gone)
     /** Over when a worker is ready, or when none is going to be. */
     const ready = Effect.async<void>((resume) => {
-      const isComing = free() === undefined && (hands ?? []).some((hand) => !hand.ready && !hand.gone)
-      if (isComing) sleeping.push(() => resume(Effect.void))
+      if (isComing()) sleeping.push(() => resume(Effect.void))
+      else resume(Effect.void)
+    })
+    /** While all is done here, nobody hears that a worker is ready: lets that be heard. */
+    const listen = Effect.async<void>((resume) => {
+      if (isComing()) setImmediate(() => resume(Effect.void))
       else resume(Effect.void)
     })
 
@@ -221,14 +227,13 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Crypt
           inlineLeft -= bytes
           if (inlineLeft < 0) hireAll()
         }
-        if (free() === undefined) return here
         const permits = Math.min(total, Math.ceil(bytes / permitBytes) || 1)
-        return room.withPermits(permits)(
-          Effect.suspend(() => {
-            const hand = free()
-            return hand === undefined ? here : there(hand)
-          })
-        )
+        const either = Effect.suspend(() => {
+          const hand = free()
+          return hand === undefined ? here : there(hand)
+        })
+        const inTurn = Effect.suspend(() => (free() === undefined ? here : room.withPermits(permits)(either)))
+        return isComing() ? Effect.zipRight(listen, inTurn) : inTurn
       })
 
     /** What making files on this thread needs; threads load their own. */

@@ -259,6 +259,9 @@ export const make = <E = never>(options: Options<E>): Importer<E> => {
 
   return {
     importDue: Effect.fnUntraced(function* (due, made) {
+      let expected = 0
+      for (const { item } of due) if (item.status.kind === "regular") expected += Number(item.status.size)
+      yield* filed?.expect(expected) ?? Effect.void
       const small: Array<Array<Due>> = []
       const others: Array<Due> = []
       let length = groupLength
