@@ -3,17 +3,23 @@ import { createCipheriv, createHash } from "node:crypto"
 import * as fs from "node:fs"
 import { join } from "node:path"
 
+/** Bytes of the big files: random ones, those again behind a few bytes more, lines of words, and zeros. */
+export type Big = Readonly<Record<"random" | "shifted" | "text" | "zeros", number>>
+
 export interface Size {
   readonly name: string
   readonly smallFiles: number
-  /** Bytes of each of the big files: random, text, zeros, and a copy of the random one that is shifted. */
-  readonly bigFile: number
+  /** Bytes of the shortest and longest small file, which are then a hundred to a folder; else `smallLength` and 32. */
+  readonly between?: readonly [shortest: number, longest: number]
+  readonly big?: Big
 }
 
+const each = (bytes: number): Big => ({ random: bytes, shifted: bytes, text: bytes, zeros: bytes })
+
 export const sizes: Readonly<Record<string, Size>> = {
-  full: { name: "full", smallFiles: 20_000, bigFile: 224 << 20 },
-  middle: { name: "middle", smallFiles: 20_000, bigFile: 16 << 20 },
-  small: { name: "small", smallFiles: 2_000, bigFile: 8 << 20 }
+  full: { name: "full", smallFiles: 20_000, big: each(224 << 20) },
+  middle: { name: "middle", smallFiles: 20_000, big: each(16 << 20) },
+  small: { name: "small", smallFiles: 2_000, big: each(8 << 20) }
 }
 
 /** Bytes without end that no compressor shrinks. */
@@ -70,27 +76,29 @@ export const make = (directory: string, size: Size): Corpus => {
     counted.files += 1
     counted.bytes += bytes.length
   }
+  const perFolder = size.between === undefined ? 32 : 100
+  const [shortest, longest] = size.between ?? [0, 0]
   for (let index = 0; index < size.smallFiles; index++) {
-    const folder = `small/${String(index >> 8).padStart(3, "0")}/${(index >> 5) & 7}`
-    if ((index & 31) === 0) fs.mkdirSync(join(directory, folder), { recursive: true })
-    const length = smallLength(draw)
+    const nth = Math.floor(index / perFolder)
+    const folder = `small/${String(nth >> 3).padStart(3, "0")}/${nth & 7}`
+    if (index % perFolder === 0) fs.mkdirSync(join(directory, folder), { recursive: true })
+    const length = longest === 0 ? smallLength(draw) : shortest + (draw(4).readUInt32LE() % (longest - shortest + 1))
     put(`${folder}/${String(index).padStart(6, "0")}`, index % 4 === 0 ? draw(length) : text(draw, length))
   }
-  fs.mkdirSync(join(directory, "big"))
-  const big = (name: string, part: (length: number) => Buffer, before = "") => {
+  if (size.big === undefined) return counted
+  fs.mkdirSync(join(directory, "big"), { recursive: true })
+  const big = (name: keyof Big, bytes: number, part: (length: number) => Buffer, before = "") => {
     const fd = fs.openSync(join(directory, "big", name), "wx")
     let length = fs.writeSync(fd, before)
-    for (let left = size.bigFile; left > 0; left -= 1 << 20) length += fs.writeSync(fd, part(Math.min(left, 1 << 20)))
+    for (let left = bytes; left > 0; left -= 1 << 20) length += fs.writeSync(fd, part(Math.min(left, 1 << 20)))
     fs.closeSync(fd)
     counted.files += 1
     counted.bytes += length
   }
-  if (size.bigFile > 0) {
-    big("random", randomBytes("big"))
-    big("shifted", randomBytes("big"), "a few bytes more at the front")
-    big("text", (length) => text(draw, length))
-    big("zeros", (length) => Buffer.alloc(length))
-  }
+  big("random", size.big.random, randomBytes("big"))
+  big("shifted", size.big.shifted, randomBytes("big"), "a few bytes more at the front")
+  big("text", size.big.text, (length) => text(draw, length))
+  big("zeros", size.big.zeros, (length) => Buffer.alloc(length))
   return counted
 }
 

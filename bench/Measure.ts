@@ -18,6 +18,8 @@ export interface Command {
 }
 
 const everyMs = 20
+/** Looking for new processes goes through all threads and costs more: every so many looks. */
+const looksPerTree = 10
 
 const status = (pid: number): string => {
   try {
@@ -44,17 +46,7 @@ const children = (pid: number): ReadonlyArray<number> => {
   }
 }
 
-const memory = (pid: number): { readonly anonymous: number; readonly mapped: number } => {
-  const text = status(pid)
-  let anonymous = kilobytes(text, "RssAnon")
-  let mapped = kilobytes(text, "RssFile") + kilobytes(text, "RssShmem")
-  for (const child of children(pid)) {
-    const below = memory(child)
-    anonymous += below.anonymous
-    mapped += below.mapped
-  }
-  return { anonymous, mapped }
-}
+const tree = (pid: number): ReadonlyArray<number> => [pid, ...children(pid).flatMap(tree)]
 
 /** Runs the command to its end, which must be 0. */
 export const measure = ({ argv, env }: Command): Promise<Measured> =>
@@ -63,8 +55,14 @@ export const measure = ({ argv, env }: Command): Promise<Measured> =>
     const script = 'TIMEFORMAT="%3R %3U %3S"; { time "$@" >/dev/null 2>&3; } 3>&2 2>&4'
     const child = spawn("bash", ["-c", script, "bash", ...argv], {
       env: { PATH: process.env.PATH ?? "", HOME: "/nonexistent", LC_ALL: "C", ...env },
-      stdio: ["ignore", "ignore", "pipe", "ignore", "pipe"]
+      stdio: ["ignore", "ignore", "pipe", "ignore", "pipe"],
+      // a group of its own, so that all of it can be ended
+      detached: true
     })
+    const kill = () => {
+      if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, "SIGKILL")
+    }
+    process.once("exit", kill)
     let errors = ""
     let times = ""
     child.stdio[2]?.on("data", (chunk: Buffer) => {
@@ -75,14 +73,20 @@ export const measure = ({ argv, env }: Command): Promise<Measured> =>
     })
     let anonymous = 0
     let mapped = 0
+    let looks = 0
+    let processes: ReadonlyArray<number> = []
     const sample = setInterval(() => {
       if (child.pid === undefined) return
-      const now = memory(child.pid)
-      anonymous = Math.max(anonymous, now.anonymous)
-      mapped = Math.max(mapped, now.mapped)
+      // bash alone is not yet what is measured
+      if (processes.length < 2 || looks++ % looksPerTree === 0) processes = tree(child.pid)
+      const now = processes.map(status)
+      const sum = (field: string) => now.reduce((total, text) => total + kilobytes(text, field), 0)
+      anonymous = Math.max(anonymous, sum("RssAnon"))
+      mapped = Math.max(mapped, sum("RssFile") + sum("RssShmem"))
     }, everyMs)
     child.on("error", reject)
     child.on("close", (code) => {
+      process.off("exit", kill)
       clearInterval(sample)
       const [wall = Number.NaN, user = 0, system = 0] = times.trim().split(" ").map(Number)
       if (code === 0) resolve({ wall, cpu: user + system, anonymous, mapped })
@@ -96,3 +100,6 @@ export const median = (values: ReadonlyArray<number>): number => {
   const half = sorted.length >> 1
   return sorted.length % 2 === 1 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2
 }
+
+/** Change times are kept in whole seconds: what changed in the second of a backup counts as changed in the next. */
+export const settle = () => new Promise((done) => setTimeout(done, 2500))

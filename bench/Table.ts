@@ -40,15 +40,16 @@ const startUp: ReadonlyArray<readonly [Row, targetMs: number]> = [
   ["list VAULT:", 350]
 ]
 
-const targetMemory = 250
+export const targetMemory = 250
 const targetSizes: Readonly<Record<string, number>> = { "padding block 1": 1.05, "padding block 1024": 1.12 }
 
-const seconds = (value: number | undefined) => (value === undefined ? "" : `${value.toFixed(2)} s`)
-const ratio = (value: number | undefined, target: number) =>
+export const seconds = (value: number | undefined) => (value === undefined ? "" : `${value.toFixed(2)} s`)
+export const ratio = (value: number | undefined, target: number) =>
   value === undefined ? "not compared" : `${value.toFixed(2)}${value <= target ? "" : " (over)"}`
-const megabytes = (bytes: number | undefined) => (bytes === undefined ? "" : `${(bytes / 1e6).toFixed(0)} MB`)
-const over = (a: number | undefined, b: number | undefined) => (a === undefined || b === undefined ? undefined : a / b)
-const line = (...cells: ReadonlyArray<string>) => `| ${cells.join(" | ")} |`
+export const megabytes = (bytes: number | undefined) => (bytes === undefined ? "" : `${(bytes / 1e6).toFixed(0)} MB`)
+export const over = (a: number | undefined, b: number | undefined) =>
+  a === undefined || b === undefined ? undefined : a / b
+export const line = (...cells: ReadonlyArray<string>) => `| ${cells.join(" | ")} |`
 
 const times = (report: Report, of: "rows" | "disk"): ReadonlyArray<string> => {
   const ours = report.systems.cairn?.[of]

@@ -2,6 +2,7 @@
  * Cairn beside restic on one seeded tree:
  *
  *     npm run bench -- [--small | --middle] [--runs N] [--only cairn] [--disk DIR] [--restic PROGRAM] [--json] [--keep]
+ *     npm run bench -- --scale [files] [bytes] [--small] [--runs N] [--only cairn] [--place DIR] [--restic PROGRAM] [--json]
  *
  * `bench/README.md` says how each number is made.
  */
@@ -11,15 +12,18 @@ import { join } from "node:path"
 import { parseArgs } from "node:util"
 import * as Corpus from "./Corpus.ts"
 import * as Limit from "./Limit.ts"
-import { type Measured, measure, median } from "./Measure.ts"
+import { type Measured, measure, median, settle } from "./Measure.ts"
+import * as Scale from "./Scale.ts"
 import * as Systems from "./Systems.ts"
 import * as Table from "./Table.ts"
 
-const { values } = parseArgs({
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
   options: {
+    scale: { type: "boolean", default: false },
     small: { type: "boolean", default: false },
     middle: { type: "boolean", default: false },
-    runs: { type: "string", default: "5" },
+    runs: { type: "string", default: "" },
     only: { type: "string" },
     place: { type: "string" },
     disk: { type: "string" },
@@ -29,16 +33,14 @@ const { values } = parseArgs({
   }
 })
 
-const runs = Math.max(1, Number(values.runs) || 1)
+const unknown = positionals.filter((word) => !values.scale || !Scale.isGroup(word))
+if (unknown.length > 0) throw new Error(`not a thing to measure: ${unknown.join(" ")}; --scale takes files and bytes`)
+
+const runs = Math.max(1, Number(values.runs) || (values.scale ? 1 : 5))
 const say = (text: string) => process.stderr.write(`${text}\n`)
 
 const memoryDisk = "/dev/shm"
 const parent = values.place ?? (fs.existsSync(memoryDisk) ? memoryDisk : tmpdir())
-const top = fs.mkdtempSync(join(parent, "cairn-bench-"))
-const size = Corpus.sizes[values.small ? "small" : values.middle ? "middle" : "full"]!
-
-/** Change times are kept in whole seconds: what changed in the second of a backup counts as changed in the next. */
-const settle = () => new Promise((done) => setTimeout(done, 2500))
 
 type Times = Map<Table.Row, Array<Measured>>
 
@@ -71,9 +73,17 @@ const measureSystem = async (system: Systems.System, source: string, times: Time
   return stored
 }
 
-try {
-  const restic = values.only === "cairn" ? undefined : Systems.restic(values.restic)
-  const systems = [...(restic === undefined ? [] : [restic]), Systems.cairn()]
+const restic = values.only === "cairn" ? undefined : Systems.restic(values.restic)
+const systems = [...(restic === undefined ? [] : [restic]), Systems.cairn()]
+// what was made is removed when the process ends, so it has to end in its own way
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130))
+
+const compare = async () => {
+  const size = Corpus.sizes[values.small ? "small" : values.middle ? "middle" : "full"]!
+  const top = fs.mkdtempSync(join(parent, "cairn-bench-"))
+  process.once("exit", () => {
+    if (!values.keep) fs.rmSync(top, { recursive: true, force: true, maxRetries: 5 })
+  })
   say(`making the ${size.name} tree`)
   const corpus = Corpus.make(join(top, "tree"), size)
   await settle()
@@ -128,6 +138,17 @@ try {
     )
   }
   process.stdout.write(values.json ? Table.json(report) : Table.text(report))
-} finally {
-  if (!values.keep) fs.rmSync(top, { recursive: true, force: true })
 }
+
+const scale = async () => {
+  const report = await Scale.run({
+    systems,
+    which: positionals.length === 0 ? ["files", "bytes"] : positionals.filter(Scale.isGroup),
+    tiny: values.small,
+    runs,
+    places: values.place === undefined ? [...new Set([parent, tmpdir()])] : [parent]
+  })
+  process.stdout.write(values.json ? `${JSON.stringify(report, null, 2)}\n` : Scale.text(report))
+}
+
+await (values.scale ? scale() : compare())
