@@ -9,6 +9,7 @@ import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import * as Bytes from "../schema/Bytes.ts"
 import * as Hash from "../schema/Hash.ts"
+import * as HashSpread from "../schema/HashSpread.ts"
 import { better, PackIndex, type Place, type Service, type Standing } from "../services/PackIndex.ts"
 
 // hash ‖ number of the pack ‖ offset ‖ length
@@ -17,8 +18,8 @@ const recordsInBlock = 1024
 const removed = 0xffff_ffff
 const firstSlots = 256
 
-/** A table of records found by the start of their hash; several may have one hash. */
-const makeTable = () => {
+/** A table of records found by their hash; several may have one. */
+const makeTable = (spread: HashSpread.Spread) => {
   const blocks: Array<Uint8Array> = []
   const views: Array<DataView> = []
   // record + 1 at the hash's place or the next free one, 0 where nothing is
@@ -28,8 +29,7 @@ const makeTable = () => {
   const at = (record: number) => (record % recordsInBlock) * recordLength
   const block = (record: number) => Math.floor(record / recordsInBlock)
   const hashOf = (record: number) => blocks[block(record)]!.subarray(at(record), at(record) + Hash.length)
-  const slotOf = (hash: Uint8Array) =>
-    ((hash[0]! | (hash[1]! << 8) | (hash[2]! << 16) | (hash[3]! << 24)) >>> 0) & (slots.length - 1)
+  const slotOf = (hash: Uint8Array) => spread(hash, 0) >>> (Math.clz32(slots.length) + 1)
   const enter = (record: number) => {
     let slot = slotOf(hashOf(record))
     while (slots[slot] !== 0) slot = (slot + 1) & (slots.length - 1)
@@ -78,8 +78,8 @@ const makeTable = () => {
 
 /** An empty index. @since 0.1.0 @category constructors */
 export const make = (options: { readonly name?: string } = {}): Effect.Effect<Service> =>
-  Effect.sync(() => {
-    const table = makeTable()
+  Effect.map(HashSpread.random, (spread) => {
+    const table = makeTable(spread)
     const packs: Array<{ readonly hash: Hash.Hash; readonly length: number; standing: Standing }> = []
     const numbers = new Map<string, number>()
     let searched = false

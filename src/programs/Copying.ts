@@ -54,7 +54,7 @@ export const copy = Effect.fn("Copying.copy")(function* (vault: Vault.Vault, sto
     context: vault.context,
     cache: NodeCache.make({ capacity: 0 })
   })
-  const seen = HashSet.make()
+  const seen = yield* HashSet.make
   const bring = Effect.fnUntraced(function* (hash: Hash.Hash) {
     if (yield* store.has(hash)) return
     const read = yield* Effect.either(vault.blobs.get(hash))

@@ -88,7 +88,7 @@ export const verify = Effect.fn("Verify.verify")(function* (vault: Vault.Readabl
   const state = yield* VaultState.VaultState
   const scope = yield* Effect.scope
   const counts = { snapshots: 0, nodes: 0, blobs: 0, unread: 0, bytes: 0, damaged: 0 }
-  const seen = HashSet.make()
+  const seen = yield* HashSet.make
   // nothing may answer but the store itself: what is in the cache was read by this run
   const pipeline = Pipeline.make({
     primitives: vault.primitives,

@@ -5,7 +5,9 @@
  *
  * @since 0.1.0
  */
+import * as Effect from "effect/Effect"
 import * as Hash from "./Hash.ts"
+import * as HashSpread from "./HashSpread.ts"
 
 /** Hashes, each once. @since 0.1.0 @category models */
 export interface HashSet {
@@ -21,12 +23,13 @@ const hashWords = Hash.length / 4
 /** Hashes of one piece of memory: what is there is never moved to make room. */
 const segmentHashes = 1 << 13
 
-/** An empty set. @since 0.1.0 @category constructors */
-export const make = (): HashSet => {
+/** An empty set, whose places `spread` says. @since 0.1.0 @category constructors */
+export const withSpread = (spread: HashSpread.Spread): HashSet => {
   const segments: Array<Uint32Array> = []
   let size = 0
-  /** For each place the number of a hash, counted from 1, or 0. Hashes are spread evenly, so their first word says where to begin. */
+  /** For each place the number of a hash, counted from 1, or 0. */
   let places = new Uint32Array(256)
+  let shift = 24
 
   // one for all lookups: a view for each of them would be most of their cost
   const asked = new Uint32Array(hashWords)
@@ -40,7 +43,7 @@ export const make = (): HashSet => {
   }
   /** The place of `asked`, or the one where it would be. */
   const find = (): number => {
-    let place = asked[0]! & (places.length - 1)
+    let place = spread(askedBytes, 0) >>> shift
     for (let number = places[place]!; number !== 0; number = places[place]!) {
       if (isAt(number - 1)) break
       place = (place + 1) & (places.length - 1)
@@ -49,11 +52,15 @@ export const make = (): HashSet => {
   }
   const grow = () => {
     places = new Uint32Array(places.length * 2)
-    for (let number = 0; number < size; number++) {
-      const first = segments[Math.floor(number / segmentHashes)]![(number % segmentHashes) * hashWords]!
-      let place = first & (places.length - 1)
-      while (places[place] !== 0) place = (place + 1) & (places.length - 1)
-      places[place] = number + 1
+    shift -= 1
+    for (const [at, segment] of segments.entries()) {
+      const bytes = new Uint8Array(segment.buffer)
+      const first = at * segmentHashes
+      for (let number = first; number < Math.min(size, first + segmentHashes); number++) {
+        let place = spread(bytes, (number - first) * Hash.length) >>> shift
+        while (places[place] !== 0) place = (place + 1) & (places.length - 1)
+        places[place] = number + 1
+      }
     }
   }
 
@@ -77,3 +84,6 @@ export const make = (): HashSet => {
     size: () => size
   }
 }
+
+/** An empty set. @since 0.1.0 @category constructors */
+export const make: Effect.Effect<HashSet> = Effect.map(HashSpread.random, withSpread)

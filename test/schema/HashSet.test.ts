@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
 import * as Hash from "../../src/schema/Hash.ts"
 import * as HashSet from "../../src/schema/HashSet.ts"
+import * as HashSpread from "../../src/schema/HashSpread.ts"
 
 /** Few different bytes, and few different first words, so that hashes meet in the same places. */
 const hash = fc.tuple(fc.nat(3), fc.nat(2), fc.nat(3)).map(([first, middle, last]) => {
@@ -12,12 +13,14 @@ const hash = fc.tuple(fc.nat(3), fc.nat(2), fc.nat(3)).map(([first, middle, last
   return Hash.unsafeFromBytes(bytes)
 })
 
+const spread = HashSpread.fromNumbers(Array.from({ length: HashSpread.coefficients }, (_, at) => 0x9e3779b1 * (at + 1)))
+
 describe("HashSet", () => {
   it("says what a set of texts says", () => {
     fc.assert(
       fc.property(fc.array(hash, { maxLength: 200 }), (hashes) => {
         const model = new Set<string>()
-        const set = HashSet.make()
+        const set = HashSet.withSpread(spread)
         for (const one of hashes) {
           const text = Hash.toHex(one)
           assert.strictEqual(set.has(one), model.has(text))
@@ -37,7 +40,7 @@ describe("HashSet", () => {
       new DataView(bytes.buffer).setUint32(28, number)
       return Hash.unsafeFromBytes(bytes)
     }
-    const set = HashSet.make()
+    const set = HashSet.withSpread(spread)
     const most = 100_000
     for (let number = 0; number < most; number++) assert.isTrue(set.add(numbered(number)))
     assert.strictEqual(set.size(), most)
@@ -47,7 +50,7 @@ describe("HashSet", () => {
   })
 
   it("keeps its own copy", () => {
-    const set = HashSet.make()
+    const set = HashSet.withSpread(spread)
     const lent = Hash.unsafeFromBytes(new Uint8Array(Hash.length).fill(7))
     set.add(lent)
     lent.fill(8)
