@@ -41,7 +41,7 @@ const defaultInlineBytes = 8 * 1024 * 1024
 const workerYoungMb = 6
 
 /** By how much the heap may grow before the next full collection; left alone V8 lets several times as much garbage pile up. */
-const heapGrowthPercent = 100
+const heapGrowthPercent = 50
 
 /** Whoever works for so long without threads bounds its heap too; before, it would only cost time. */
 const boundAfter = "2 seconds"

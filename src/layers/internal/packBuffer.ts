@@ -6,8 +6,8 @@ import * as Hash from "../../schema/Hash.ts"
 import * as Pack from "../../schema/Pack.ts"
 import type { Primitives } from "../../schema/Primitives.ts"
 
-// bounds the header, and what is held of small blobs beside their bytes
-const mostMembers = 32_768
+// bounds what is entered into the index at once, and what is held of small blobs beside their bytes
+const mostMembers = 8_192
 
 /** The blobs of one pack, from the first until the pack is entered into the index. */
 export interface Group {

@@ -22,7 +22,7 @@ export const folder = "packs/"
 export const cataloguePath = (hash: Hash.Hash) => folder + Hash.toHex(hash)
 
 // entered at a time, so that memory is bounded
-const mostMembers = 65_536
+const mostMembers = 16_384
 // read at a time where the blobs of a foreign pack are hashed
 const windowLength = 8 << 20
 const objectsInFlight = 4

@@ -12,8 +12,8 @@ import type { Service as Index, PackIndexError } from "../../services/PackIndex.
 import * as PackBuffer from "./packBuffer.ts"
 import * as PackDiscovery from "./packDiscovery.ts"
 
-// written, but not behind a barrier yet: what is held of each in memory is some 200 bytes
-const mostUncommitted = 32_768
+// written, but not behind a barrier yet: an index of millions writes a page for nearly each of them, and keeps all in memory
+const mostUncommitted = 8_192
 
 /** `putSingle` stores a blob as an object of its own, and fails with what is the caller's. */
 export const make = <E>(options: {
