@@ -16,6 +16,9 @@ import * as Console from "./Console.ts"
 
 const heartbeatEvery = 10_000
 
+/** Milliseconds without news after which that is told. */
+const stillAfter = 10_000
+
 const duration = (seconds: number): string =>
   seconds < 60
     ? `${Math.round(seconds)} s`
@@ -40,8 +43,8 @@ export const clip = (text: string, columns: number): string => {
   return fitting
 }
 
-/** The line that tells how far it is. @since 0.1.0 @category conversions */
-export const line = ({ bytes, current, files, phase, rate, ...total }: TaskEvent.Progress): string => {
+/** The line that tells how far it is, and for how many milliseconds nothing was new. @since 0.1.0 @category conversions */
+export const line = ({ bytes, current, files, phase, rate, ...total }: TaskEvent.Progress, still = 0): string => {
   // a total may be what there was the last time: once there is more, nobody knows it
   const isKnown = files <= (total.totalFiles ?? files) && bytes <= (total.totalBytes ?? bytes)
   const { totalBytes, totalFiles } = isKnown ? total : {}
@@ -51,9 +54,41 @@ export const line = ({ bytes, current, files, phase, rate, ...total }: TaskEvent
   return [
     `${phase}: ${of(files.toLocaleString("en-US"), totalFiles?.toLocaleString("en-US"))} files`,
     of(Console.size(bytes), totalBytes === undefined ? undefined : Console.size(totalBytes)),
-    `${Console.size(rate)}/s${left}${current === undefined ? "" : `  ${LocalPath.display(current)}`}`
+    `${still < stillAfter ? `${Console.size(rate)}/s${left}` : `nothing new for ${duration(still / 1000)}`}${current === undefined ? "" : `  ${LocalPath.display(current)}`}`
   ].join(", ")
 }
+
+/**
+ * Says where a task stands: at each report where that is redrawn, every 10 s elsewhere; and that nothing is new, where that
+ * is so, which somebody who waits for a disk or a server has to see.
+ *
+ * @since 0.1.0
+ * @category output
+ */
+export const paced = Effect.fnUntraced(function* (out: {
+  readonly say: (text: string) => Effect.Effect<void>
+  readonly isRedrawn: boolean
+}) {
+  let last: TaskEvent.Progress | undefined
+  let news = yield* Clock.currentTimeMillis
+  let told = news
+  const tell = (progress: TaskEvent.Progress, now: number) => {
+    told = now
+    return out.say(line(progress, now - news))
+  }
+  const tick = Effect.flatMap(Clock.currentTimeMillis, (now) =>
+    last === undefined || now - (out.isRedrawn ? news : told) < (out.isRedrawn ? stillAfter : heartbeatEvery)
+      ? Effect.void
+      : tell(last, now)
+  )
+  yield* Effect.forkScoped(Effect.forever(Effect.zipRight(Effect.sleep("1 second"), tick)))
+  return (progress: TaskEvent.Progress) =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      last = progress
+      news = now
+      return out.isRedrawn || now - told >= heartbeatEvery ? tell(progress, now) : Effect.void
+    })
+})
 
 /** Shows progress on standard error, as its kind allows; what is drawn goes away with the scope. @since 0.1.0 @category output */
 export const show = (
@@ -63,16 +98,11 @@ export const show = (
     ? Effect.succeed(() => Effect.void)
     : Effect.gen(function* () {
         yield* Effect.addFinalizer(() => Console.draw(undefined))
-        if (process.stderr.isTTY === true)
-          return (progress: TaskEvent.Progress) =>
-            Console.draw(clip(line(progress), (process.stderr.columns ?? 80) - 1))
-        let told = yield* Clock.currentTimeMillis
-        return (progress: TaskEvent.Progress) =>
-          Effect.flatMap(Clock.currentTimeMillis, (now) => {
-            if (now - told < heartbeatEvery) return Effect.void
-            told = now
-            return Console.tell(line(progress))
-          })
+        return yield* paced(
+          process.stderr.isTTY === true
+            ? { isRedrawn: true, say: (text) => Console.draw(clip(text, (process.stderr.columns ?? 80) - 1)) }
+            : { isRedrawn: false, say: Console.tell }
+        )
       })
 
 /** Reports on standard error, as its kind allows. @since 0.1.0 @category layers */
