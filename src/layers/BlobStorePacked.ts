@@ -182,9 +182,12 @@ export const make = (options: Options): Effect.Effect<Packed, never, Scope.Scope
       finding.withPermits(1)(
         Effect.gen(function* () {
           packs ??= yield* isPacking
-          for (const { pack } of packs ? places : []) {
+          for (const place of packs ? places : []) {
+            const { pack } = place
             if (refused.has(Hash.toHex(pack))) continue
-            if ((yield* index.standing(pack)) === "catalogued" || (yield* discovery.catalogue(pack))) return true
+            // somebody else may have been faster
+            const isDone = (yield* index.standing(pack)) === "catalogued" && (yield* isPresent(place))
+            if (isDone || (yield* discovery.catalogue(pack))) return true
             refused.add(Hash.toHex(pack))
           }
           // nothing is lost: whoever puts the blob stores it once more

@@ -79,7 +79,8 @@ export const make = ({ directory, private: isPrivate }: Options): Effect.Effect<
     )
     const attempt = <A>(run: () => A) => Effect.try({ try: run, catch: failed })
 
-    const standingIn = (record: Uint8Array): Standing => uncatalogued[record[packRecordLength] ?? 0] ?? "catalogued"
+    const standingIn = (record: Uint8Array): Standing =>
+      record.length === packRecordLength ? "catalogued" : (uncatalogued[record[packRecordLength]!] ?? "partial")
     const record = (pack: Hash.Hash, length: number, standing: Standing) => {
       const bytes = Bytes.concat(pack, fromNumbers(length))
       return standing === "catalogued" ? bytes : Bytes.concat(bytes, Uint8Array.of(uncatalogued.indexOf(standing)))

@@ -53,6 +53,8 @@ const boundHeap = (percent: number) => setFlagsFromString(`--heap-growing-percen
 const bytesInFlight = 12 * 1024 * 1024
 const permitBytes = 64 * 1024
 
+const threadEnded = "its worker thread ended"
+
 type Answer = Exclude<Protocol.Reply, Protocol.Ready>
 type Waiting = (reply: Answer) => void
 
@@ -134,7 +136,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Crypt
       })
       // nothing is lost where it dies before it is ready: all is sealed on the calling thread then
       worker.on("error", (cause) => lose(`its worker thread failed (${cause.message})`))
-      worker.on("exit", () => lose("its worker thread ended"))
+      worker.on("exit", () => lose(threadEnded))
       return hand
     }
 
@@ -161,6 +163,11 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Crypt
       make: (head: Pick<Protocol.SealRequest, "id" | "context" | "encoded">) => Protocol.Request
     ) =>
       Effect.async<Answer>((resume) => {
+        // it died since it was chosen, and answers nobody any more
+        if (hand.gone) {
+          resume(Effect.succeed({ id: 0, reason: "Unavailable", detail: threadEnded }))
+          return
+        }
         const number = numbers.get(context) ?? ++lastNumber
         numbers.set(context, number)
         const encoded = hand.contexts.has(number) ? undefined : TraversalContext.encode(context)

@@ -22,13 +22,16 @@ it("a total is told for as long as it can be one", () => {
 
 const reported = { _tag: "Progress", phase: "scanning", files: 2, bytes: 500, rate: 100, current: "a/b" } as const
 
+/** What is reported with it, and what was said of that. */
+const heard = Effect.fnUntraced(function* (isRedrawn: boolean) {
+  const said: Array<string> = []
+  const report = yield* ProgressTerminal.paced({ isRedrawn, say: (text) => Effect.sync(() => said.push(text)) })
+  return { report, said }
+})
+
 it.scoped("a heartbeat comes every 10 s, also while nothing happens, and says for how long", () =>
   Effect.gen(function* () {
-    const said: Array<string> = []
-    const report = yield* ProgressTerminal.paced({
-      isRedrawn: false,
-      say: (text) => Effect.sync(() => said.push(text))
-    })
+    const { report, said } = yield* heard(false)
     yield* TestClock.adjust("1 minute")
     assert.deepStrictEqual(said, [])
     yield* report(reported)
@@ -51,11 +54,7 @@ it.scoped("a heartbeat comes every 10 s, also while nothing happens, and says fo
 
 it.scoped("a line that is redrawn shows each report, and each second in which nothing is new after ten", () =>
   Effect.gen(function* () {
-    const said: Array<string> = []
-    const report = yield* ProgressTerminal.paced({
-      isRedrawn: true,
-      say: (text) => Effect.sync(() => said.push(text))
-    })
+    const { report, said } = yield* heard(true)
     yield* report(reported)
     yield* report(reported)
     assert.strictEqual(said.splice(0).length, 2)

@@ -194,6 +194,45 @@ it.scoped.each([0, 1])("a pack whose header could not be read for a moment (read
   })
 )
 
+it.scoped("a catalogue that tells of part of a pack does not make the rest of it count for who found it before", () =>
+  Effect.gen(function* () {
+    const objects = yield* ObjectStoreMemory.make()
+    const index = yield* PackIndexMemory.make()
+    const [{ bytes, hash }] = blobs
+    const third = blobOf("three")
+    /** Once, behind the pack and before the catalogue. */
+    let meanwhile: Effect.Effect<void> = Effect.void
+    const hooked: Objects = {
+      ...objects,
+      put: (path, object) =>
+        Effect.tap(objects.put(path, object), () =>
+          Effect.suspend(() => {
+            const now = meanwhile
+            meanwhile = Effect.void
+            return now
+          })
+        )
+    }
+    const writer = yield* open(hooked, yield* PackIndexMemory.make())
+    yield* writer.put(third.hash, third.bytes)
+    for (const each of blobs) yield* writer.put(each.hash, each.bytes)
+    meanwhile = Effect.orDie(
+      Effect.gen(function* () {
+        yield* Effect.flip((yield* open(objects, index)).get(nobodys.hash))
+        assert.strictEqual((yield* index.find(hash)).length, 1)
+        yield* writer.remove(hash)
+      }).pipe(Effect.scoped)
+    )
+    yield* writer.sync
+    // later processes: of the home that found the pack, and of one that knows nothing
+    const finder = yield* open(objects, index)
+    yield* Effect.flip(finder.get(nobodys.hash))
+    yield* finder.batch!.putNew(hash, bytes)
+    yield* finder.sync
+    assert.deepStrictEqual(yield* (yield* open(objects, yield* PackIndexMemory.make())).get(hash), bytes)
+  })
+)
+
 it.scoped("a blob that could not be read for a moment and was mended is there after a power cut", () =>
   Effect.gen(function* () {
     // what was not flushed is gone

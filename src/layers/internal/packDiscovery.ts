@@ -62,30 +62,43 @@ export const make = (options: {
     return false
   })
 
-  /** The packs of a catalogue that are new, and whether it holds any that could not be entered. */
+  const start = (pack: Hash.Hash, length: number) =>
+    orNone(objects.get(packPath(pack), { offset: 0, length }), undefined)
+
+  /** Whether the catalogue tells of everything that the pack's header counts: what was removed before it was written is left out. */
+  const tellsAll = Effect.fnUntraced(function* ({ members, pack }: PackCatalogue.Entry) {
+    const head = yield* start(pack, Pack.headLength)
+    return head !== undefined && Either.getOrUndefined(Pack.decodeCount(head)) === members.length
+  })
+
+  /** The packs of a catalogue that are new, those that keep their standing, and whether it holds any that could not be entered. */
   const readCatalogue = Effect.fnUntraced(function* (name: Hash.Hash) {
     const bytes = yield* orNone(objects.get(cataloguePath(name)), none)
-    if (bytes === undefined) return { entries: [], isWhole: false }
+    if (bytes === undefined) return { entries: [], kept: [], isWhole: false }
     const decoded = Bytes.equals(primitives.blake3(bytes), name)
       ? PackCatalogue.decode(bytes)
       : Either.left({ message: "its bytes are not the ones that were written" })
     if (Either.isLeft(decoded)) {
       aside(name, `the catalogue is damaged: ${decoded.left.message}`)
-      return { entries: [], isWhole: false }
+      return { entries: [], kept: [], isWhole: false }
     }
     yield* objects.size(cataloguePath(name))
     const entries: Array<PackCatalogue.Entry> = []
     const known: Array<PackCatalogue.Entry> = []
+    const kept: Array<PackCatalogue.Entry> = []
     let all = true
     for (const entry of decoded.right) {
-      if ((yield* index.standing(entry.pack)) === "catalogued") known.push(entry)
-      else if (yield* isWhole(entry.pack, entry.length)) entries.push(entry)
-      else all = false
+      const standing = yield* index.standing(entry.pack)
+      if (standing === "catalogued") known.push(entry)
+      else if (!(yield* isWhole(entry.pack, entry.length))) all = false
+      // this index knows of blobs in it that nobody else would look for
+      else if (standing !== undefined && !(yield* tellsAll(entry))) kept.push(entry)
+      else entries.push(entry)
     }
     // a catalogue is entered like a pack without blobs, and not read again; of a pack that is known it may tell more, where
     // blobs were removed and stored again
     if (all) entries.push(...known, { pack: name, length: bytes.length, members: [] })
-    return { entries, isWhole: all }
+    return { entries, kept, isWhole: all }
   })
 
   /** Enters the packs of every catalogue that is not known; answers whether all of them could be. */
@@ -106,6 +119,7 @@ export const make = (options: {
           if ((yield* index.standing(name)) !== undefined) return
           const found = yield* readCatalogue(name)
           all &&= found.isWhole
+          yield* enter(found.kept, "partial")
           for (const entry of found.entries) {
             batch.push(entry)
             members += entry.members.length
@@ -141,9 +155,6 @@ export const make = (options: {
     }
     return members
   })
-
-  const start = (pack: Hash.Hash, length: number) =>
-    orNone(objects.get(packPath(pack), { offset: 0, length }), undefined)
 
   /** What the header says and what of it is there; nothing where that cannot be read, or is no pack. */
   const read = Effect.fnUntraced(function* (name: Hash.Hash) {
