@@ -17,27 +17,44 @@ import * as Scale from "./Scale.ts"
 import * as Systems from "./Systems.ts"
 import * as Table from "./Table.ts"
 
-const { positionals, values } = parseArgs({
-  allowPositionals: true,
-  options: {
-    scale: { type: "boolean", default: false },
-    small: { type: "boolean", default: false },
-    middle: { type: "boolean", default: false },
-    runs: { type: "string", default: "" },
-    only: { type: "string" },
-    place: { type: "string" },
-    disk: { type: "string" },
-    restic: { type: "string", default: "restic" },
-    json: { type: "boolean", default: false },
-    keep: { type: "boolean", default: false }
+const say = (text: string) => process.stderr.write(`${text}\n`)
+
+const refuse = (problem: string): never => {
+  say(problem)
+  process.exit(2)
+}
+
+const { positionals, values } = (() => {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        scale: { type: "boolean", default: false },
+        small: { type: "boolean", default: false },
+        middle: { type: "boolean", default: false },
+        runs: { type: "string" },
+        only: { type: "string" },
+        place: { type: "string" },
+        disk: { type: "string" },
+        restic: { type: "string", default: "restic" },
+        json: { type: "boolean", default: false },
+        keep: { type: "boolean", default: false }
+      }
+    })
+  } catch (error) {
+    return refuse(error instanceof Error ? error.message : String(error))
   }
-})
+})()
 
 const unknown = positionals.filter((word) => !values.scale || !Scale.isGroup(word))
-if (unknown.length > 0) throw new Error(`not a thing to measure: ${unknown.join(" ")}; --scale takes files and bytes`)
+if (unknown.length > 0) refuse(`not a thing to measure: ${unknown.join(" ")}; --scale takes files and bytes`)
+if (values.only !== undefined && values.only !== "cairn") refuse(`--only takes cairn, not ${values.only}`)
+for (const folder of [values.place, values.disk])
+  if (folder !== undefined && fs.statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true)
+    refuse(`no such folder: ${folder}`)
 
-const runs = Math.max(1, Number(values.runs) || (values.scale ? 1 : 5))
-const say = (text: string) => process.stderr.write(`${text}\n`)
+const runs = values.runs === undefined ? (values.scale ? 1 : 5) : Number(values.runs)
+if (!Number.isInteger(runs) || runs < 1) refuse(`--runs takes a number of runs, not ${values.runs}`)
 
 const memoryDisk = "/dev/shm"
 const parent = values.place ?? (fs.existsSync(memoryDisk) ? memoryDisk : tmpdir())
