@@ -140,13 +140,28 @@ const foldEmptyLastBlock = (frame: Uint8Array): Uint8Array => {
 // the wasm heap ends at 2 GiB and its allocator's failure goes unnoticed by the binding: stay far below
 const maxRoom = 2 ** 29
 
+// a frame of the one byte 7, not compressed
+const sevenFrame = Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0x20, 1, 9, 0, 0, 7)
+
+/** Whether somebody in this process, as another copy of this module, has initialised the reader. */
+const isReady = (reader: typeof import("@bokuweb/zstd-wasm")): boolean => {
+  try {
+    return reader.decompress(sevenFrame, { defaultHeapSize: 1 })[0] === 7
+  } catch {
+    // nothing is lost: it throws as long as nobody has
+    return false
+  }
+}
+
 /**
- * The zstd reader is one wasm module for the whole process, which breaks when it is initialised while it is being
- * initialised: everybody shares the one time that it is.
+ * The zstd reader is one wasm module for the whole process, which reads wrong bytes once it is initialised a second time, or
+ * while it is being initialised: everybody shares the one time that it is.
  */
 let readerReady: Promise<typeof import("@bokuweb/zstd-wasm")> | undefined
 const zstdReader = () => {
-  readerReady ??= import("@bokuweb/zstd-wasm").then((reader) => reader.init().then(() => reader))
+  readerReady ??= import("@bokuweb/zstd-wasm").then((reader) =>
+    isReady(reader) ? reader : reader.init().then(() => reader)
+  )
   return readerReady
 }
 
