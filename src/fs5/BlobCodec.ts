@@ -112,7 +112,7 @@ const scratchOf = (length: number): Uint8Array =>
  * The stored form of `plaintext`; without a pipeline it is stored as it is.
  *
  * A missing key is `WrongKey`, a padding block above `maximumPaddingBlock` is `Unsupported`. `stored` may be `plaintext`
- * itself. `plaintextHash` is that of `plaintext`, where the caller has it.
+ * itself. `plaintextHash` is that of `plaintext`, where the caller has it; what is encrypted lies in `room`, if there is one.
  *
  * @since 0.1.0
  * @category conversions
@@ -123,7 +123,8 @@ export const encode = (
   kdf: Kdf,
   keys: Keys,
   plaintext: Uint8Array,
-  plaintextHash: Hash.Hash = primitives.blake3(plaintext)
+  plaintextHash: Hash.Hash = primitives.blake3(plaintext),
+  room?: (length: number) => Uint8Array
 ): Either.Either<EncodedBlob, DamagedTree> => {
   if (pipeline === undefined) {
     const blocks = BigInt(plaintext.length)
@@ -157,7 +158,11 @@ export const encode = (
     stored.set(content)
     stored.fill(0, content.length)
   }
-  if (key.right !== undefined) stored = primitives.chacha20(key.right, stored)
+  if (key.right !== undefined && room !== undefined && primitives.chacha20Into !== undefined) {
+    const out = room(length)
+    primitives.chacha20Into(key.right, stored, out)
+    stored = out
+  } else if (key.right !== undefined) stored = primitives.chacha20(key.right, stored)
   return Either.right({
     hash: stored === plaintext ? plaintextHash : primitives.blake3(stored),
     stored,

@@ -3,21 +3,14 @@
  *
  * @since 0.1.0
  */
-import {
-  createCipheriv,
-  createPrivateKey,
-  createPublicKey,
-  type KeyObject,
-  randomFillSync,
-  sign,
-  verify
-} from "node:crypto"
+import { createPrivateKey, createPublicKey, type KeyObject, randomFillSync, sign, verify } from "node:crypto"
 import type { Blake3Hasher } from "@napi-rs/blake-hash"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Hash from "../schema/Hash.ts"
 import { Crypto, CryptoUnavailable, fromParts, type Parts } from "../services/Crypto.ts"
 import * as Ed25519Strict from "./Ed25519Strict.ts"
+import * as OpenSsl from "./internal/openssl.ts"
 import * as ZstdFrame from "./ZstdFrame.ts"
 
 // a Buffer's slice shares memory where an array's copies: only plain arrays leave this module
@@ -157,13 +150,20 @@ const ed25519: Parts["ed25519"] = Effect.try({
   catch: unavailable("ed25519", "node:crypto")
 })
 
+/** After so many calls it takes less time to load what makes them quicker than to go on without. */
+const fewCalls = 512
+
 const chacha20: Parts["chacha20"] = Effect.try({
   try: () => {
-    // OpenSSL's form: 4 bytes of counter, then the nonce
-    const start = new Uint8Array(16)
-    const encrypt = (key: Uint8Array, bytes: Uint8Array) => plain(createCipheriv("chacha20", key, start).update(bytes))
-    encrypt(new Uint8Array(32), new Uint8Array(1))
-    return { library: "node:crypto", functions: { chacha20: encrypt } }
+    OpenSsl.chacha20(new Uint8Array(32), new Uint8Array(1))
+    let calls = 0
+    let quick: OpenSsl.ChaCha20Into | undefined
+    const chacha20Into: OpenSsl.ChaCha20Into = (key, bytes, out) => {
+      if (quick === undefined && ++calls > fewCalls) quick = OpenSsl.chacha20Into()
+      const into = quick ?? OpenSsl.chacha20Slowly
+      into(key, bytes, out)
+    }
+    return { library: "node:crypto", functions: { chacha20: OpenSsl.chacha20, chacha20Into } }
   },
   catch: unavailable("chacha20", "node:crypto")
 })

@@ -33,6 +33,8 @@ export interface Primitives {
   readonly ed25519Verify: (publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array) => boolean
   /** ChaCha20 (IETF) with nonce zero and counter zero over `bytes`, into a new array (docs/format/fs5.md §6.1). */
   readonly chacha20: (key: Uint8Array, bytes: Uint8Array) => Uint8Array
+  /** The same into the beginning of `out`, which shares no byte with `bytes`; a `RangeError` where it is shorter. */
+  readonly chacha20Into?: (key: Uint8Array, bytes: Uint8Array, out: Uint8Array) => void
   /** One streaming zstd frame without size or checksum, the reference's bytes (docs/format/fs5.md §6.6). */
   readonly zstdCompress: (level: number, bytes: Uint8Array) => Uint8Array
   /** The same where the frame is looked at before the next call of any of these functions for zstd, which may overwrite it. */

@@ -52,7 +52,7 @@ export interface Part<K extends keyof Primitives> {
 export interface Parts {
   readonly blake3: Effect.Effect<Part<"blake3" | "hasher" | "deriveKey">, CryptoUnavailable>
   readonly ed25519: Effect.Effect<Part<"ed25519PublicKey" | "ed25519Sign" | "ed25519Verify">, CryptoUnavailable>
-  readonly chacha20: Effect.Effect<Part<"chacha20">, CryptoUnavailable>
+  readonly chacha20: Effect.Effect<Part<"chacha20" | "chacha20Into">, CryptoUnavailable>
   readonly zstd: Effect.Effect<
     Part<"zstdCompress" | "zstdCompressOnce" | "zstdDecompress" | "zstdDecompressOnce">,
     CryptoUnavailable

@@ -6,6 +6,7 @@ import * as Layer from "effect/Layer"
 import * as CryptoAuto from "../../src/layers/CryptoAuto.ts"
 import * as CryptoNative from "../../src/layers/CryptoNative.ts"
 import * as CryptoPortable from "../../src/layers/CryptoPortable.ts"
+import * as OpenSsl from "../../src/layers/internal/openssl.ts"
 import * as Bytes from "../../src/schema/Bytes.ts"
 import { Crypto, CryptoUnavailable, fallingBack } from "../../src/services/Crypto.ts"
 import { suite } from "../conformance/Crypto.ts"
@@ -50,6 +51,32 @@ describe("native and portable", () => {
       }
     })
   )
+
+  it.effect("encrypt into somebody's memory what they encrypt into their own, and touch nothing beside it", () =>
+    Effect.gen(function* () {
+      const { chacha20, chacha20Into } = (yield* CryptoNative.make).primitives
+      const portable = (yield* CryptoPortable.make).primitives
+      if (chacha20Into === undefined) return assert.fail("the native library has it")
+      // both ways of the library: the quicker one comes after some hundred calls
+      for (let i = 0; i < 1200; i++) {
+        const key = Uint8Array.from({ length: 32 }, (_, at) => (at * i) % 256)
+        const memory = Uint8Array.from({ length: (i * 37) % 5000 }, (_, at) => (at * at + i) % 256)
+        const bytes = memory.subarray(Math.min(i % 7, memory.length))
+        const room = new Uint8Array(bytes.length + 64).fill(170)
+        chacha20Into(key, bytes, room.subarray(i % 32, 32 + bytes.length))
+        const expected = new Uint8Array(room.length).fill(170)
+        expected.set(i % 4 === 0 ? portable.chacha20(key, bytes) : chacha20(key, bytes), i % 32)
+        assert.isTrue(Bytes.equals(room, expected), `call ${i}`)
+      }
+      const key = new Uint8Array(32)
+      assert.throws(() => chacha20Into(key, new Uint8Array(65), new Uint8Array(64)), RangeError)
+      assert.throws(() => chacha20Into(key.subarray(1), new Uint8Array(64), new Uint8Array(64)), RangeError)
+    })
+  )
+
+  it("OpenSSL is called without an object for each blob where koffi is installed", () => {
+    if (process.platform === "linux") assert.notStrictEqual(OpenSsl.chacha20Into(), OpenSsl.chacha20Slowly)
+  })
 
   it.effect(
     "what is decompressed to be looked at once leaves what was decompressed before alone, and keeps to the limit",

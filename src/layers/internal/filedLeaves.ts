@@ -85,6 +85,9 @@ export const request = (
 /** What reads are made into; longer ones take memory of their own. */
 let kept: Buffer | undefined
 
+/** What is decrypted into; longer ones take memory of their own. */
+let keptDecrypted: Uint8Array | undefined
+
 /** The bytes of an open file from `offset` on, as many as there are. */
 const readAt = (fd: number, offset: number, length: number): Buffer => {
   kept ??= Buffer.allocUnsafeSlow(readLength)
@@ -156,9 +159,16 @@ export const perform = (
 ): FiledReply => {
   const { facts, hashes, id, purpose } = request
   const count = facts.length / factsEach
-  /** What was decrypted last: nobody but the decompressor sees it, and it would wait for a collector that sees none of it. */
+  /** What was decrypted last, in memory of its own: nobody but the decompressor sees it. */
   let decrypted: Uint8Array | undefined
+  const { chacha20Into } = primitives
   const chacha20: Primitives["chacha20"] = (key, bytes) => {
+    if (chacha20Into !== undefined && bytes.length <= readLength) {
+      keptDecrypted ??= new Uint8Array(readLength)
+      const out = keptDecrypted.subarray(0, bytes.length)
+      chacha20Into(key, bytes, out)
+      return out
+    }
     decrypted = primitives.chacha20(key, bytes)
     return decrypted
   }
@@ -174,8 +184,9 @@ export const perform = (
           return content
         }
   const opened = Unsealing.open({ ...primitives, chacha20, zstdDecompress }, context)
-  /** Whether the next leaf is read, or decompressed, to the same place. */
-  const isBorrowed = ({ buffer }: Uint8Array): boolean => buffer === kept?.buffer || buffer === reused
+  /** Whether the next leaf is read, decrypted or decompressed to the same place. */
+  const isBorrowed = ({ buffer }: Uint8Array): boolean =>
+    buffer === kept?.buffer || buffer === keptDecrypted?.buffer || buffer === reused
 
   const garbage: Array<Uint8Array> = []
   let garbageBytes = 0

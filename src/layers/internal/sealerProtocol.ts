@@ -61,6 +61,9 @@ export type Reply = Sealed | Refused | Unsealing.Unsealed | FiledLeaves.FiledRep
 const factsEach = 3
 const boundsEach = 3
 
+/** Bytes that are made room for before any blob is there. */
+const longestRoom = 16 * 1024 * 1024
+
 export const sealRequest = (
   head: Pick<SealRequest, "id" | "context" | "encoded">,
   chunks: ReadonlyArray<Uint8Array>,
@@ -82,6 +85,33 @@ export const sealRequest = (
 export const reasonOf = (error: DamagedTree): SealError["reason"] =>
   error.reason === "WrongKey" ? "WrongKey" : "Unsupported"
 
+/** Blobs that are encrypted one behind the other where they are sent from; `bounds` are those of the request. */
+const roomFor = (context: TraversalContext, bounds: Float64Array, bufferOf: (length: number) => Uint8Array) => {
+  let room: Uint8Array | undefined
+  let used = 0
+  /** No blob is longer than a frame that does not compress, and its padding. */
+  const make = () => {
+    const block = Math.max(context.leaf?.paddingBlock ?? 1, 1)
+    let most = 0
+    for (let at = 0; at < bounds.length; at += boundsEach) {
+      const length = bounds[at + 2]!
+      most += Math.ceil((length + (length >>> 7) + 128) / block) * block
+    }
+    // padding can be much more than the chunks: what is not there any more has memory of its own
+    return bufferOf(Math.min(most, longestRoom))
+  }
+  return {
+    take: (length: number): Uint8Array => {
+      room ??= make()
+      if (used + length > room.length) return new Uint8Array(length)
+      used += length
+      return room.subarray(used - length, used)
+    },
+    /** All of it, where it holds all `length` bytes of the blobs. */
+    whole: (length: number): Uint8Array | undefined => (used === length ? room : undefined)
+  }
+}
+
 /** Answers a request, on the worker's side. */
 export const seal = (
   primitives: Primitives,
@@ -92,21 +122,22 @@ export const seal = (
   const { bounds, buffers, hashes: known, id } = request
   const blobs: Array<BlobCodec.EncodedBlob> = []
   let length = 0
+  const roomy = roomFor(context, bounds, bufferOf)
   for (let index = 0; index * boundsEach < bounds.length; index++) {
     const at = index * boundsEach
     const chunk = new Uint8Array(buffers[bounds[at]!]!, bounds[at + 1]!, bounds[at + 2]!)
     const hash = known && Hash.unsafeFromBytes(known.slice(index * Hash.length, (index + 1) * Hash.length))
-    const blob = BlobCodec.encode(primitives, context.leaf, "leaf", context.keys, chunk, hash)
+    const blob = BlobCodec.encode(primitives, context.leaf, "leaf", context.keys, chunk, hash, roomy.take)
     if (Either.isLeft(blob)) return { id, reason: reasonOf(blob.left), detail: blob.left.message }
     blobs.push(blob.right)
     length += blob.right.stored.length
   }
-  const stored = bufferOf(length)
+  const stored = roomy.whole(length) ?? bufferOf(length)
   const hashes = new Uint8Array(blobs.length * Hash.length * 2)
   const facts = new Float64Array(blobs.length * factsEach)
   let at = 0
   for (const [index, blob] of blobs.entries()) {
-    stored.set(blob.stored, at)
+    if (blob.stored.buffer !== stored.buffer) stored.set(blob.stored, at)
     at += blob.stored.length
     hashes.set(blob.hash, index * Hash.length * 2)
     hashes.set(blob.plaintextHash, index * Hash.length * 2 + Hash.length)
@@ -114,7 +145,8 @@ export const seal = (
   }
   // copied: they would wait for a garbage collector that sees none of their memory; a blob that is its chunk itself lies in a
   // buffer of the request, which is used again
-  release(blobs.flatMap((blob) => (buffers.includes(blob.stored.buffer) ? [] : [blob.stored])))
+  const others = [...buffers, stored.buffer]
+  release(blobs.flatMap((blob) => (others.includes(blob.stored.buffer) ? [] : [blob.stored])))
   return { id, stored, hashes, facts }
 }
 
