@@ -50,6 +50,9 @@ const fromBase64 = (text: string): Uint8Array => {
 /** Hashers that wait to be used again. */
 const mostSpare = 8
 
+/** Contexts that are remembered; there are hardly more. */
+const mostDerivers = 16
+
 const blake3: Parts["blake3"] = Effect.tryPromise({
   try: async () => {
     const blake = await import("@napi-rs/blake-hash")
@@ -58,6 +61,8 @@ const blake3: Parts["blake3"] = Effect.tryPromise({
     const digestOf = (hasher: Blake3Hasher) => Hash.unsafeFromBytes(fromBase64(hasher.digest("base64")))
     // making one takes longer than what most of them hash
     const spare: Array<Blake3Hasher> = []
+    /** By their contexts, each of which is hashed once. */
+    const derivers = new Map<string, Blake3Hasher>()
     // loading can succeed with a binary of another version: ask it something
     const zero = new Uint8Array(1)
     const asked = new blake.Blake3Hasher()
@@ -88,8 +93,21 @@ const blake3: Parts["blake3"] = Effect.tryPromise({
             }
           }
         },
-        // its bytes are nobody's business: no text of them
-        deriveKey: (context: string, material: Uint8Array) => plain(blake.Blake3Hasher.deriveKey(context, material))
+        deriveKey: (context: string, material: Uint8Array) => {
+          let deriving = derivers.get(context)
+          if (deriving === undefined) {
+            deriving = blake.Blake3Hasher.newDeriveKey(context)
+            if (derivers.size >= mostDerivers) derivers.clear()
+            derivers.set(context, deriving)
+          }
+          deriving.update(material)
+          try {
+            return digestOf(deriving)
+          } finally {
+            // nothing of the material stays in it
+            deriving.reset()
+          }
+        }
       }
     }
   },

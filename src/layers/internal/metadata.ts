@@ -43,47 +43,56 @@ export const make = (native: Native | undefined, allowSetuid: boolean) => {
         return false
       }
     }
-    const status = () =>
-      subject.fd === undefined
-        ? fs.lstatSync(subject.path, { bigint: true })
-        : fs.fstatSync(subject.fd, { bigint: true })
+    /** What it is now: asked once, it tells whether the time was kept and whether the mode is right already. */
+    const status = (): { readonly mode: number; readonly mtimeNs: bigint } => {
+      const known = subject.fd === undefined ? undefined : native?.statusOf(subject.fd)
+      if (known !== undefined) return known
+      const { mode, mtimeNs } =
+        subject.fd === undefined
+          ? fs.lstatSync(subject.path, { bigint: true })
+          : fs.fstatSync(subject.fd, { bigint: true })
+      return { mode: Number(mode), mtimeNs }
+    }
 
     // first of all: a change of owner clears capabilities and setuid
     const ownerKept = owner(subject, metadata, tried, note)
     attributes(subject, metadata, note)
-    if (metadata.mode !== undefined && subject.kind !== "symlink") {
+    const { mtimeNs } = metadata
+    const isTimed = mtimeNs !== undefined && tried("mtime", "modification time", () => setModified(subject, mtimeNs))
+    const hasMode = metadata.mode !== undefined && subject.kind !== "symlink"
+    if (!isTimed && !hasMode) return notes
+    const now = status()
+    if (isTimed) {
+      const off = now.mtimeNs > mtimeNs ? now.mtimeNs - mtimeNs : mtimeNs - now.mtimeNs
+      if (off > (native === undefined ? doubleError : 0n))
+        note("mtime", `the file system keeps ${now.mtimeNs} ns instead of ${mtimeNs} ns since 1970`)
+    }
+    // last: without the right to enter it, a directory takes nothing else
+    if (hasMode) {
       const full = metadata.mode & permissionBits
       const risky = subject.kind === "file" && (full & setIds) !== 0 && allowSetuid && !ownerKept
       const mode = allowSetuid && !risky ? full : full & ~setIds
       if (mode !== full)
         note("mode", risky ? "setuid and setgid left off: the owner is another" : "setuid and setgid left off")
-      tried("mode", `mode ${mode.toString(8)}`, () =>
-        subject.fd === undefined ? fs.chmodSync(subject.path, mode) : fs.fchmodSync(subject.fd, mode)
-      )
-    }
-    const { mtimeNs } = metadata
-    if (mtimeNs !== undefined) {
-      const set = tried("mtime", "modification time", () => {
-        if (native !== undefined) {
-          const failed =
-            subject.fd === undefined
-              ? native.setModified(subject.path, mtimeNs)
-              : native.setModifiedOf(subject.fd, mtimeNs)
-          if (failed !== undefined) throw Files.withCode(failed.code)
-          return
-        }
-        const read = secondsText(BigInt(status().atime.getTime()) * 1_000_000n)
-        if (subject.fd === undefined) fs.lutimesSync(subject.path, read, secondsText(mtimeNs))
-        else fs.futimesSync(subject.fd, read, secondsText(mtimeNs))
-      })
-      if (set) {
-        const got = status().mtimeNs
-        const off = got > mtimeNs ? got - mtimeNs : mtimeNs - got
-        if (off > (native === undefined ? doubleError : 0n))
-          note("mtime", `the file system keeps ${got} ns instead of ${mtimeNs} ns since 1970`)
-      }
+      if ((now.mode & permissionBits) !== mode)
+        tried("mode", `mode ${mode.toString(8)}`, () =>
+          subject.fd === undefined ? fs.chmodSync(subject.path, mode) : fs.fchmodSync(subject.fd, mode)
+        )
     }
     return notes
+  }
+
+  const setModified = (subject: Subject, mtimeNs: bigint) => {
+    if (native !== undefined) {
+      const failed =
+        subject.fd === undefined ? native.setModified(subject.path, mtimeNs) : native.setModifiedOf(subject.fd, mtimeNs)
+      if (failed !== undefined) throw Files.withCode(failed.code)
+      return
+    }
+    const { atimeMs } = subject.fd === undefined ? fs.lstatSync(subject.path) : fs.fstatSync(subject.fd)
+    const read = secondsText(BigInt(Math.trunc(atimeMs)) * 1_000_000n)
+    if (subject.fd === undefined) fs.lutimesSync(subject.path, read, secondsText(mtimeNs))
+    else fs.futimesSync(subject.fd, read, secondsText(mtimeNs))
   }
 
   /** Whether the entry has the owner and group that it should have. */

@@ -29,6 +29,8 @@ export interface Native {
    * cannot be told, for whatever reason.
    */
   readonly statusAt: (directory: number, name: string) => FileStatus | undefined
+  /** What an open file is; nothing when that cannot be told, for whatever reason. */
+  readonly statusOf: (fd: number) => FileStatus | undefined
   /** Gives the open file, which may have none, the name in the open directory, if nothing has it. */
   readonly link: (fd: number, directory: number, name: Buffer) => Failed | undefined
   /** Takes the exclusive lock of an open file if nobody else holds it; it goes with the descriptor or the process. */
@@ -44,6 +46,7 @@ const noFollow = 0x100
 const omit = 0x3ffffffen
 const lockExclusiveNow = 2 | 4
 const follow = 0x400
+const itself = 0x1000
 
 const basicStatus = 0x7ff
 // the longest name that a file system takes is 255 bytes
@@ -123,6 +126,9 @@ const open = (): Native | { readonly missing: string } => {
     const status = statusReader()
     const statusName = Buffer.alloc(longestName + 1)
     const statusMemory = Buffer.from(status.memory)
+    const noName = Buffer.alloc(1)
+    // older systems ask for a privilege where there is no name to look up
+    let linksItself = true
     const times = BigInt64Array.of(0n, omit, 0n, 0n)
     const timesOf = (ns: bigint) => {
       const rest = ((ns % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n
@@ -209,10 +215,19 @@ const open = (): Native | { readonly missing: string } => {
         statusName[statusName.write(name, "latin1")] = 0
         return statx(directory, statusName, noFollow, basicStatus, statusMemory) === 0 ? status.read() : undefined
       },
-      link: (fd, directory, name) =>
-        linkat(atCwd, text(Buffer.from(`/proc/self/fd/${fd}`)), directory, text(name), follow) === 0
-          ? undefined
-          : failed(),
+      statusOf: (fd) =>
+        statx !== undefined && statx(fd, noName, itself, basicStatus, statusMemory) === 0 ? status.read() : undefined,
+      link: (fd, directory, name) => {
+        const to = text(name)
+        if (linksItself) {
+          if (linkat(fd, noName, directory, to, itself) === 0) return undefined
+          const failure = failed()
+          if (failure.code !== "ENOENT") return failure
+        }
+        if (linkat(atCwd, text(Buffer.from(`/proc/self/fd/${fd}`)), directory, to, follow) !== 0) return failed()
+        linksItself = false
+        return undefined
+      },
       tryLock: (fd) => flock(fd, lockExclusiveNow) === 0,
       syncFileSystem: (fd) =>
         new Promise((resolve, reject) => {

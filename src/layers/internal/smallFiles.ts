@@ -63,7 +63,10 @@ export const maker = (native: Native, apply: (subject: Subject, metadata: Metada
       metadata
     )
   }
-  const modeOf = ({ metadata }: FileOrder) => (metadata.mode === undefined ? 0o666 : 0o600)
+  const defaultMode = 0o666
+  const modeOf = ({ metadata }: FileOrder) => (metadata.mode === undefined ? defaultMode : 0o600)
+  // nobody can open it before it has its name: it may be made with its mode, which takes a call less
+  const namelessModeOf = ({ metadata }: FileOrder) => (metadata.mode ?? defaultMode) & 0o777
 
   const named: Maker = (order, pieces, shown) => {
     const door = Buffer.from(order.door)
@@ -94,7 +97,7 @@ export const maker = (native: Native, apply: (subject: Subject, metadata: Metada
     if (!hasNameless) return named(order, pieces, shown)
     let fd: number
     try {
-      fd = fs.openSync(`${order.door}.`, nameless, modeOf(order))
+      fd = fs.openSync(`${order.door}.`, nameless, namelessModeOf(order))
     } catch (cause) {
       if (!noNameless.includes(Files.codeOf(cause))) return Either.left({ cause, isWhole: false })
       hasNameless = false
