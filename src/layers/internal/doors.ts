@@ -217,13 +217,23 @@ export const within = <A, E, R>(
 const noAttributes = new Set(["ENOTSUP", "ENODATA"])
 
 /** The extended attributes of what is at `path`; empty where there are none. */
-export const attributesAt = (native: Native.Native, path: Buffer, at: Files.Place) => {
-  const listed = native.listAttributes(path)
+export const attributesAt = (native: Native.Native, path: Buffer, at: Files.Place) =>
+  attributesFrom(native.listAttributes(path), (name) => native.getAttribute(path, name), at)
+
+/** Those of an open file, which takes no way to it again. */
+export const attributesOf = (native: Native.Native, fd: number, at: Files.Place) =>
+  attributesFrom(native.listAttributesOf(fd), (name) => native.getAttributeOf(fd, name), at)
+
+const attributesFrom = (
+  listed: ReadonlyArray<Buffer> | Native.Failed,
+  value: (name: Buffer) => Buffer | Native.Failed,
+  at: Files.Place
+): Either.Either<ReadonlyArray<ExtendedAttribute>, LocalTreeError> => {
   if ("code" in listed)
     return noAttributes.has(listed.code)
       ? Either.right([])
       : Either.left(Files.errorOf(at, Files.withCode(listed.code)))
-  return Either.right(listed.map((name) => attribute(name, native.getAttribute(path, name))))
+  return Either.right(listed.map((name) => attribute(name, value(name))))
 }
 
 const attribute = (name: Buffer, value: Buffer | Native.Failed): ExtendedAttribute => {

@@ -16,6 +16,7 @@ import {
   type Reason,
   sameFile
 } from "../../services/LocalTree.ts"
+import type { Native } from "./native.ts"
 import { typeOf } from "./typeBits.ts"
 import * as Waiting from "./waiting.ts"
 
@@ -159,6 +160,10 @@ export const statusOf = (stats: fs.BigIntStats): FileStatus => {
     gid: Number(stats.gid)
   }
 }
+
+/** What an open file is, in one call. */
+export const openStatus = (native: Native | undefined, fd: number): FileStatus =>
+  native?.statusOf(fd) ?? statusOf(fs.fstatSync(fd, { bigint: true }))
 
 export const buffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 

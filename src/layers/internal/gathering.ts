@@ -174,13 +174,13 @@ export const perform = (
   const bytes = bufferOf(length)
   const attributes: Array<readonly [number, ReadonlyArray<ExtendedAttribute>]> = []
   let used = 0
-  const counts = WholeFiles.each(files, (fd, { expect, index }, path, at) => {
-    const own = source.attributes && native !== undefined ? Doors.attributesAt(native, path, at) : undefined
+  const counts = WholeFiles.each(files, (fd, { expect, index }, at) => {
+    const own = source.attributes && native !== undefined ? Doors.attributesOf(native, fd, at) : undefined
     if (own !== undefined && Either.isLeft(own)) return Either.left(own.left)
     const size = Number(expect.size)
     // a size of 0 may be the truth or a file system that does not know it: one byte tells
     const count = readInto(fd, bytes, used, size === 0 ? 1 : size, 0)
-    const isAsListed = count === size && unchanged(expect, Files.statusOf(fs.fstatSync(fd, { bigint: true })))
+    const isAsListed = count === size && unchanged(expect, Files.openStatus(native, fd))
     if (!isAsListed) return Either.right(-1)
     if (own !== undefined && own.right.length > 0) attributes.push([index, own.right])
     const chunks = cut(bytes.subarray(used, used + size), used, true)

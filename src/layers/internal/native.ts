@@ -19,6 +19,9 @@ export interface Native {
   /** The names of the extended attributes of what is at `path` itself. */
   readonly listAttributes: (path: Buffer) => ReadonlyArray<Buffer> | Failed
   readonly getAttribute: (path: Buffer, name: Buffer) => Buffer | Failed
+  /** The same of an open file. */
+  readonly listAttributesOf: (fd: number) => ReadonlyArray<Buffer> | Failed
+  readonly getAttributeOf: (fd: number, name: Buffer) => Buffer | Failed
   /** The same in another thread. */
   readonly listAttributesLater: (path: Buffer, done: (names: ReadonlyArray<Buffer> | Failed) => void) => void
   readonly getAttributeLater: (path: Buffer, name: Buffer, done: (value: Buffer | Failed) => void) => void
@@ -113,6 +116,8 @@ const open = (): Native | { readonly missing: string } => {
     const futimens = libc.func("futimens", "int", ["int", "void *"])
     const llistxattr = libc.func("llistxattr", "int64_t", ["void *", "void *", "size_t"])
     const lgetxattr = libc.func("lgetxattr", "int64_t", ["void *", "void *", "void *", "size_t"])
+    const flistxattr = libc.func("flistxattr", "int64_t", ["int", "void *", "size_t"])
+    const fgetxattr = libc.func("fgetxattr", "int64_t", ["int", "void *", "void *", "size_t"])
     const lsetxattr = libc.func("lsetxattr", "int", ["void *", "void *", "void *", "size_t", "int"])
     const fsetxattr = libc.func("fsetxattr", "int", ["int", "void *", "void *", "size_t", "int"])
     const linkat = libc.func("linkat", "int", ["int", "void *", "int", "void *", "int"])
@@ -186,6 +191,14 @@ const open = (): Native | { readonly missing: string } => {
         const at = text(path)
         const names = sized((out, size) => llistxattr(at, out, size))
         return Buffer.isBuffer(names) ? namesIn(names) : names
+      },
+      listAttributesOf: (fd) => {
+        const names = sized((out, size) => flistxattr(fd, out, size))
+        return Buffer.isBuffer(names) ? namesIn(names) : names
+      },
+      getAttributeOf: (fd, name) => {
+        const key = text(name)
+        return sized((out, size) => fgetxattr(fd, key, out, size))
       },
       listAttributesLater: (path, done) => {
         const at = text(path)

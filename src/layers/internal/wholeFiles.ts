@@ -29,7 +29,7 @@ const none: Attributes = Either.right<ReadonlyArray<ExtendedAttribute>>([])
  */
 export const each = <A extends ListedFile, B>(
   files: ReadonlyArray<A>,
-  use: (fd: number, file: A, path: Buffer, at: Files.Place) => Either.Either<B, LocalTreeError>
+  use: (fd: number, file: A, at: Files.Place) => Either.Either<B, LocalTreeError>
 ): ReadonlyArray<Either.Either<B, LocalTreeError>> => {
   let parent: Uint8Array | undefined
   let door: Either.Either<Doors.Door, LocalTreeError> | undefined
@@ -53,7 +53,7 @@ export const each = <A extends ListedFile, B>(
       const result = Files.attempt(at, () => {
         const fd = fs.openSync(path, Files.readFlags)
         try {
-          return use(fd, file, path, at)
+          return use(fd, file, at)
         } finally {
           fs.closeSync(fd)
         }
@@ -82,18 +82,13 @@ export const read = (
     return buffer.subarray(used, used + length)
   }
 
-  const readOpen = (
-    fd: number,
-    file: ListedFile,
-    path: Buffer,
-    at: Files.Place
-  ): Either.Either<WholeFile, LocalTreeError> => {
-    const before = Files.statusOf(fs.fstatSync(fd, { bigint: true }))
+  const readOpen = (fd: number, file: ListedFile, at: Files.Place): Either.Either<WholeFile, LocalTreeError> => {
+    const before = Files.openStatus(native, fd)
     if (before.kind !== "regular")
       return Either.left(Files.failure(at, "Vanished", `it is a ${before.kind.replace("_", " ")}, not a regular file`))
     if (!sameFile(before, file.expect))
       return Either.left(Files.failure(at, "Vanished", "another file took its place since it was listed"))
-    const attributes = options.attributes && native !== undefined ? Doors.attributesAt(native, path, at) : none
+    const attributes = options.attributes && native !== undefined ? Doors.attributesOf(native, fd, at) : none
     const size = Number(before.size)
     // a size of 0 may be the truth or a file system that does not know it: one byte tells
     const wanted = size === 0 ? 1 : size
@@ -105,7 +100,7 @@ export const read = (
       if (count === 0) break
       length += count
     }
-    const steady = unchanged(before, Files.statusOf(fs.fstatSync(fd, { bigint: true })))
+    const steady = unchanged(before, Files.openStatus(native, fd))
     if (size === 0 && length > 0) return Either.right({ before, bytes: undefined, steady, attributes })
     used += length
     return Either.right({
