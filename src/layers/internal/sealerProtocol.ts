@@ -10,7 +10,7 @@ import type { Primitives } from "../../schema/Primitives.ts"
 import type { TraversalContext } from "../../schema/TraversalContext.ts"
 import type { SealError, SealedChunk } from "../../services/Sealer.ts"
 import type * as FiledLeaves from "./filedLeaves.ts"
-import type * as Gathering from "./gathering.ts"
+import * as Gathering from "./gathering.ts"
 import { release } from "./release.ts"
 import type * as Unsealing from "./unsealing.ts"
 
@@ -61,9 +61,6 @@ export type Reply = Sealed | Refused | Unsealing.Unsealed | FiledLeaves.FiledRep
 const factsEach = 3
 const boundsEach = 3
 
-/** Bytes that are made room for before any blob is there. */
-const longestRoom = 16 * 1024 * 1024
-
 export const sealRequest = (
   head: Pick<SealRequest, "id" | "context" | "encoded">,
   chunks: ReadonlyArray<Uint8Array>,
@@ -97,8 +94,8 @@ const roomFor = (context: TraversalContext, bounds: Float64Array, bufferOf: (len
       const length = bounds[at + 2]!
       most += Math.ceil((length + (length >>> 7) + 128) / block) * block
     }
-    // padding can be much more than the chunks: what is not there any more has memory of its own
-    return bufferOf(Math.min(most, longestRoom))
+    // of a kind that is used again, which they mostly fit into: those that do not have memory of their own
+    return bufferOf(Math.min(most, Gathering.bufferLength))
   }
   return {
     take: (length: number): Uint8Array => {
