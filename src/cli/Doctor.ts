@@ -80,7 +80,11 @@ const optional = (library: string, load: () => Promise<unknown>, without: string
   })
 
 const libraries = Effect.all([
-  optional("koffi", () => import("koffi"), "times are set to the microsecond, extended attributes are not kept"),
+  optional(
+    "koffi",
+    () => import("koffi"),
+    "times are set to the microsecond, extended attributes are not kept, and backups take longer"
+  ),
   optional("lmdb", () => import("lmdb"), "the registry is made of files"),
   optional(
     "@parcel/watcher",

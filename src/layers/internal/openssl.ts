@@ -35,14 +35,17 @@ const find = (): ChaCha20Into => {
   // freed with the process: a thread that ends leaves some hundred bytes
   const context: unknown = newContext()
   const written = new Int32Array(1)
-  if (!context || begin(context, cipher(), null, new Uint8Array(keyLength), start) !== 1) throw new Error("no ChaCha20")
+  // V8 keeps short arrays in its heap, and gives each memory of its own when its address is asked for
+  const ownKey = new Uint8Array(new ArrayBuffer(keyLength))
+  if (!context || begin(context, cipher(), null, ownKey, start) !== 1) throw new Error("no ChaCha20")
   return (key, bytes, out) => {
     // nobody checks these behind here
     if (key.length !== keyLength) throw new RangeError(`a key of ${key.length} bytes`)
     if (out.length < bytes.length || bytes.length > longest) throw new RangeError(`no room for ${bytes.length} bytes`)
     if (bytes.length === 0) return
+    ownKey.set(key)
     const isDone =
-      begin(context, null, null, key, start) === 1 && update(context, out, written, bytes, bytes.length) === 1
+      begin(context, null, null, ownKey, start) === 1 && update(context, out, written, bytes, bytes.length) === 1
     if (!isDone || written[0] !== bytes.length) throw new Error("OpenSSL did not encrypt")
   }
 }
