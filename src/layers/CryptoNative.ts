@@ -100,9 +100,8 @@ const blake3: Parts["blake3"] = Effect.tryPromise({
             if (derivers.size >= mostDerivers) derivers.clear()
             derivers.set(context, deriving)
           }
-          deriving.update(material)
           try {
-            return digestOf(deriving)
+            return digestOf(deriving.update(material))
           } finally {
             // nothing of the material stays in it
             deriving.reset()
