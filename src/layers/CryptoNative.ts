@@ -167,8 +167,8 @@ const ed25519: Parts["ed25519"] = Effect.try({
   catch: unavailable("ed25519", "node:crypto")
 })
 
-/** After so many calls it takes less time to load what makes them quicker than to go on without. */
-const fewCalls = 512
+/** After so few calls what makes them quicker is loaded: until then each leaves a buffer for the garbage collector. */
+const fewCalls = 32
 
 const chacha20: Parts["chacha20"] = Effect.try({
   try: () => {
