@@ -17,7 +17,7 @@ export interface System {
 }
 
 const repository = join(fileURLToPath(import.meta.url), "../..")
-const binary = join(repository, "bin/cairn.js")
+const binary = join(repository, "bin/cairn.cjs")
 
 /** A run of the built binary with its files in `place`. */
 export const cairnCommand = (place: string, words: ReadonlyArray<string>): Command => ({

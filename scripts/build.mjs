@@ -13,7 +13,7 @@ process.chdir(join(dirname(fileURLToPath(import.meta.url)), ".."))
 const esbuild = await import("esbuild").catch(() => undefined)
 if (esbuild === undefined) {
   console.error("cairn: esbuild is not installed (production install?): dist/ is left as it is")
-  process.exit(existsSync("dist/Main.js") ? 0 : 1)
+  process.exit(existsSync("dist/Main.cjs") ? 0 : 1)
 }
 
 const swap = (path, contents) => {
@@ -23,16 +23,41 @@ const swap = (path, contents) => {
   renameSync(`${path}.${process.pid}`, path)
 }
 
-/** Puts the bundle of `entry` into dist/ under a name of its own content, and answers that name. */
+const common = { bundle: true, minify: true, write: false, platform: "node", format: "cjs", target: "node20" }
+
+/** Puts it into dist/ under a name of its own content, and answers that name. */
+const keep = (name, contents) => {
+  const file = `${name}-${createHash("sha256").update(contents).digest("hex").slice(0, 16)}.cjs`
+  swap(`dist/${file}`, contents)
+  return file
+}
+
+/**
+ * What few runs need and is long: the pages of a relay's documentation, the WebAssembly of the portable layer. In the bundles
+ * they were half of the text that every run reads, and reading costs memory that is new, which is slow to come by.
+ */
+const isLong = /(\/httpApiSwagger\.js|^hash-wasm|^@hpcc-js\/wasm-zstd)$/
+const apart = new Set()
+const setApart = {
+  name: "apart",
+  setup(build) {
+    build.onResolve({ filter: isLong }, async ({ path, pluginData, ...from }) => {
+      if (pluginData === setApart) return undefined
+      const { path: found } = await build.resolve(path, { ...from, pluginData: setApart })
+      const { outputFiles } = await esbuild.build({ ...common, entryPoints: [found] })
+      const file = keep("apart", outputFiles[0].contents)
+      apart.add(file)
+      return { path: `./${file}`, external: true }
+    })
+  }
+}
+
+/** Puts the bundle of `entry` into dist/, and answers its name. */
 const bundle = async (entry, name) => {
   const { outputFiles } = await esbuild.build({
+    ...common,
     entryPoints: [entry],
-    bundle: true,
-    minify: true,
-    write: false,
-    platform: "node",
-    format: "cjs",
-    target: "node20",
+    plugins: [setApart],
     conditions: ["source"],
     external: [
       "lmdb",
@@ -51,12 +76,10 @@ const bundle = async (entry, name) => {
   })
   const contents = Buffer.from(outputFiles[0].contents)
   if (contents.some((byte) => byte > 127)) throw new Error(`${entry}: the bundle is not ASCII`)
-  const file = `${name}-${createHash("sha256").update(contents).digest("hex").slice(0, 16)}.cjs`
-  swap(`dist/${file}`, contents)
-  return file
+  return keep(name, contents)
 }
 
-const starts = "dist/Main.js"
+const starts = "dist/Main.cjs"
 const namesIn = (text) => [...text.matchAll(/[a-z]+-[0-9a-f]{16}\.cjs/g)].map(([name]) => name)
 const before = existsSync(starts) ? namesIn(readFileSync(starts, "utf8")) : []
 
@@ -66,14 +89,14 @@ swap("dist/load.cjs", readFileSync("scripts/load.cjs"))
 // compiled before anybody starts them by name
 if (![main, worker].every((name) => existsSync(`dist/${name}.cache`)))
   spawnSync(process.execPath, ["scripts/compile.mjs", main, worker], { stdio: ["ignore", "ignore", "inherit"] })
-const start = (file, folder) =>
-  `import { createRequire } from "node:module"\ncreateRequire(import.meta.url)("${folder}/load.cjs").load("${file}")\n`
+const start = (file, folder) => `require("${folder}/load.cjs").load("${file}")\n`
+swap("dist/internal/package.json", Buffer.from('{ "type": "commonjs" }\n'))
 swap("dist/internal/sealerWorker.js", Buffer.from(start(worker, "..")))
 // the entry that names the others last
-swap(starts, Buffer.from(`${start(main, ".")}// with ${worker}\n`))
+swap(starts, Buffer.from(`${start(main, ".")}// with ${[worker, ...apart].join(" ")}\n`))
 
 // what another build at the same time named, and what somebody may be about to load, stays
-const used = new Set([main, worker, ...before, ...namesIn(readFileSync(starts, "utf8"))])
+const used = new Set([main, worker, ...apart, ...before, ...namesIn(readFileSync(starts, "utf8"))])
 const anHourAgo = Date.now() - 60 * 60 * 1000
 for (const name of readdirSync("dist")) {
   const [bundled] = namesIn(name)
@@ -81,8 +104,7 @@ for (const name of readdirSync("dist")) {
   if (bundled === undefined || used.has(bundled)) continue
   if ((statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0) < anHourAgo) rmSync(path, { force: true })
 }
-rmSync("dist/chunks", { recursive: true, force: true })
-rmSync("dist/.unused.json", { force: true })
+rmSync("dist/Main.js", { force: true })
 
 if (process.argv.includes("--binary")) process.exit(0)
 

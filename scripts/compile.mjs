@@ -118,7 +118,7 @@ if (!isMainThread) {
 } else {
   const [first, second, third, ...words] = process.argv.slice(2)
   if (first === "--run") {
-    process.argv = [process.execPath, join(dist, "Main.js"), ...words]
+    process.argv = [process.execPath, join(dist, "Main.cjs"), ...words]
     const threads = createRequire(import.meta.url)("node:worker_threads")
     threads.Worker = keepingWorker(threads.Worker, third)
     setFlagsFromString("--no-flush-bytecode")

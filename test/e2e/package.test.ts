@@ -21,9 +21,9 @@ it("the package holds the binary and the library, and its names resolve to what 
     (await execute("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], { cwd: Cairn.repository })).stdout
   )
   const modes = new Map(packed.files.map(({ mode, path }) => [path, mode]))
-  expect((modes.get("bin/cairn.js") ?? 0) & 0o111).toBe(0o111)
+  expect((modes.get("bin/cairn.cjs") ?? 0) & 0o111).toBe(0o111)
   for (const path of [
-    "dist/Main.js",
+    "dist/Main.cjs",
     "dist/lib/index.js",
     "dist/lib/index.d.ts",
     "dist/lib/fs5/Chunker.js",
