@@ -11,9 +11,10 @@ import * as FolderEventsNode from "../layers/FolderEventsNode.ts"
 import * as HealthLogObjectStore from "../layers/HealthLogObjectStore.ts"
 import * as ObjectStoreFs from "../layers/ObjectStoreFs.ts"
 import * as StagingObjectStore from "../layers/StagingObjectStore.ts"
+import * as Home from "./Home.ts"
 import * as Live from "./Live.ts"
 
-const objects = ObjectStoreFs.make({ directory: Live.home.data, private: true })
+const objects = ObjectStoreFs.make({ directory: Home.mine.data, private: true })
 
 /** What waits for a person. @since 0.1.0 @category layers */
 export const approvals = Layer.unwrapScoped(Effect.map(objects, ApprovalsObjectStore.layer))
@@ -26,5 +27,5 @@ export const folderEvents = Effect.map(Live.ownFolders, ({ own }) => FolderEvent
 
 /** What was ingested and not published yet. @since 0.1.0 @category layers */
 export const staging = Layer.unwrapScoped(
-  Effect.map(ObjectStoreFs.make({ directory: join(Live.home.data, "vaults"), private: true }), StagingObjectStore.layer)
+  Effect.map(ObjectStoreFs.make({ directory: join(Home.mine.data, "vaults"), private: true }), StagingObjectStore.layer)
 )

@@ -15,14 +15,14 @@ import * as Argv from "./Argv.ts"
 import * as ConfigChoice from "./ConfigChoice.ts"
 import * as Console from "./Console.ts"
 import { exitCode } from "./ExitCode.ts"
-import * as Live from "./Live.ts"
+import * as Home from "./Home.ts"
 import * as Verb from "./Verb.ts"
 
 // chunks of this very program that cannot be loaded are a broken installation
 const loadClient = Effect.promise(() => import("../layers/DaemonClient.ts"))
 const loadServer = Effect.promise(() => import("./DaemonServe.ts"))
 
-const answering = DaemonSocket.answering(Live.home.data)
+const answering = DaemonSocket.answering(Home.mine.data)
 
 /** Asks again and again until `wanted` is so; `false` when that takes too long. */
 const until = (wanted: (socket: string | undefined) => boolean, patience: "30 seconds" | "2 minutes") =>
@@ -41,7 +41,7 @@ const start = Effect.fnUntraced(function* (common: Verb.Common) {
     yield* Console.note(common, "cairn: a daemon runs for this home already")
     return exitCode.done
   }
-  const { folder } = yield* DaemonSocket.prepare(Live.home.data)
+  const { folder } = yield* DaemonSocket.prepare(Home.mine.data)
   const log = join(folder, "daemon.log")
   const { option } = yield* ConfigChoice.Choice
   const child = yield* Effect.sync(() => {

@@ -21,7 +21,7 @@ import { exitCode } from "./ExitCode.ts"
 import * as Live from "./Live.ts"
 import * as TaskConfig from "./TaskConfig.ts"
 import type * as TaskExecutor from "./TaskExecutor.ts"
-import * as TaskLive from "./TaskLive.ts"
+import * as TaskFailure from "./TaskFailure.ts"
 
 /** Five times in a second. @since 0.1.0 @category constants */
 export const often = Schedule.spaced("200 millis")
@@ -47,7 +47,7 @@ export const outcomeOf = Effect.fnUntraced(function* <E>(events: Stream.Stream<T
       if (event._tag === "End") end = event
     })
   )
-  if (end?.error !== undefined) return yield* Effect.fail(TaskLive.fromFailure(end.error))
+  if (end?.error !== undefined) return yield* Effect.fail(TaskFailure.from(end.error))
   if (end?.code === exitCode.damage) return yield* Effect.fail({ _tag: "Damage", message: "damage was found" })
   const outcome: Automation.Outcome = { problems }
   return outcome

@@ -15,7 +15,7 @@ import * as ConfigChoice from "./ConfigChoice.ts"
 import * as Console from "./Console.ts"
 import * as DaemonUnit from "./DaemonUnit.ts"
 import { exitCode } from "./ExitCode.ts"
-import * as Live from "./Live.ts"
+import * as Home from "./Home.ts"
 
 /**
  * The system does not run the daemon.
@@ -80,7 +80,7 @@ const service = (option: string | undefined): Service | undefined => {
   }
   // homes that were named are services of their own beside the user's
   const own = process.env.CAIRN_HOME ?? ""
-  const suffix = own === "" ? "" : `-${createHash("sha256").update(Live.home.data).digest("hex").slice(0, 8)}`
+  const suffix = own === "" ? "" : `-${createHash("sha256").update(Home.mine.data).digest("hex").slice(0, 8)}`
   if (process.platform === "darwin") {
     const label = `org.cairn-vault.daemon${suffix}`
     const file = join(homedir(), "Library", "LaunchAgents", `${label}.plist`)
@@ -88,7 +88,7 @@ const service = (option: string | undefined): Service | undefined => {
     return {
       name: label,
       file,
-      text: DaemonUnit.launchd(label, join(Live.home.data, "daemon.log"), start),
+      text: DaemonUnit.launchd(label, join(Home.mine.data, "daemon.log"), start),
       install: [
         ["launchctl", "bootout", `${domain}/${label}`],
         ["launchctl", "bootstrap", domain, file]

@@ -23,11 +23,11 @@ import * as Config from "./Config.ts"
 import * as ConfigChoice from "./ConfigChoice.ts"
 import * as Console from "./Console.ts"
 import * as DaemonAutomations from "./DaemonAutomations.ts"
-import * as Live from "./Live.ts"
-import * as Reference from "./Reference.ts"
+import * as Home from "./Home.ts"
+import * as Opening from "./Opening.ts"
 import * as TaskConfig from "./TaskConfig.ts"
 import * as TaskExecutor from "./TaskExecutor.ts"
-import * as TaskLive from "./TaskLive.ts"
+import * as TaskFailure from "./TaskFailure.ts"
 import { version } from "./Verbs.ts"
 
 /** How long those who follow a task have to hear of its end, when the daemon stops. */
@@ -41,7 +41,7 @@ const logged = ({ end, id, name, spec, state }: TaskInfo): string => {
 }
 
 const snapshotsOf = Effect.fnUntraced(function* (name: string) {
-  const vault = yield* Reference.openVault(name)
+  const vault = yield* Opening.openVault(name)
   const head = yield* Head.newest(vault)
   const all = head === undefined ? [] : yield* Snapshots.all(vault, head)
   return all.map(({ id, number, publishedAt }): typeof Output.Snapshot.Type => ({
@@ -97,12 +97,12 @@ export const serve = Effect.fnUntraced(
       Effect.provideService(ConfigChoice.Choice, choice)
     )
 
-    const socket = yield* DaemonServer.serve(Live.home.data, {
+    const socket = yield* DaemonServer.serve(Home.mine.data, {
       Hello: () => Effect.succeed(hello),
       Shutdown: () => Effect.asVoid(Deferred.succeed(stopped, undefined)),
       RunTask: ({ request }) =>
         Effect.match(submit(request, true), {
-          onFailure: (error) => ({ _tag: "Refused" as const, error: TaskLive.toFailure(error) }),
+          onFailure: (error) => ({ _tag: "Refused" as const, error: TaskFailure.to(error) }),
           onSuccess: (spawned) => ({ _tag: "Spawned" as const, ...spawned })
         }),
       WatchTask: ({ taskId }) =>
@@ -122,7 +122,7 @@ export const serve = Effect.fnUntraced(
       GetStatus: () =>
         Effect.map(Effect.all([executor.list, health]), ([tasks, automations]) => ({
           ...hello,
-          data: Live.home.data,
+          data: Home.mine.data,
           tasks,
           automations
         })),
@@ -130,7 +130,7 @@ export const serve = Effect.fnUntraced(
         TaskConfig.load.pipe(
           Effect.provideService(ConfigChoice.Choice, choice),
           Effect.map(({ config }) => JSON.stringify(Config.shown(config))),
-          Effect.mapError(TaskLive.toFailure)
+          Effect.mapError(TaskFailure.to)
         ),
       ListSnapshots: ({ vault }) =>
         executor
@@ -141,7 +141,7 @@ export const serve = Effect.fnUntraced(
               return (yield* Effect.forEach(names, snapshotsOf)).flat()
             })
           )
-          .pipe(Effect.mapError(TaskLive.toFailure))
+          .pipe(Effect.mapError(TaskFailure.to))
     })
     // before the socket goes: who follows a task hears of its end; one that does not within the time finds the connection
     // gone, which a client tells as a failure

@@ -12,6 +12,7 @@ import * as LocalPath from "../schema/LocalPath.ts"
 import * as Argv from "./Argv.ts"
 import * as Console from "./Console.ts"
 import * as Live from "./Live.ts"
+import * as Opening from "./Opening.ts"
 import * as RecoveryHint from "./RecoveryHint.ts"
 import * as Reference from "./Reference.ts"
 import * as Verb from "./Verb.ts"
@@ -43,8 +44,8 @@ export const verb = Verb.make({
       if (one.vault !== other.vault || one.path !== other.path)
         return yield* new Argv.Usage({ problem: "diff takes two snapshots of one vault, and one path in both" })
       if (peers) yield* Reference.refuseWithPeers(other, of)
-      const from = yield* Reference.open(one)
-      const to = yield* Reference.look(other, { device: of, peers })
+      const from = yield* Opening.open(one)
+      const to = yield* Opening.look(other, { device: of, peers })
       yield* Stream.runForEach(Difference.between(from.snapshot, to.snapshot, one.path), ({ change, kind, path }) =>
         Console.emit(
           common,

@@ -20,6 +20,7 @@ import * as AutomationLive from "./AutomationLive.ts"
 import * as Config from "./Config.ts"
 import * as Console from "./Console.ts"
 import { exitCode } from "./ExitCode.ts"
+import * as Home from "./Home.ts"
 import * as Live from "./Live.ts"
 import * as Verb from "./Verb.ts"
 
@@ -35,19 +36,19 @@ const standing = (path: string): string => {
 }
 
 const disk = Effect.promise(async (): Promise<ReadonlyArray<Check>> => {
-  const folder = standing(Live.home.data)
+  const folder = standing(Home.mine.data)
   const checks: Array<Check> = []
   try {
     const made = await mkdtemp(join(folder, ".cairn-doctor-"))
     await writeFile(join(made, "probe"), "probe")
     await rm(made, { recursive: true, force: true })
-    checks.push({ name: "data folder", status: "good", detail: `${Live.home.data} can be written` })
+    checks.push({ name: "data folder", status: "good", detail: `${Home.mine.data} can be written` })
   } catch (cause) {
     const detail = cause instanceof Error ? cause.message : String(cause)
     checks.push({
       name: "data folder",
       status: "failed",
-      detail: `${Live.home.data}: ${detail}`,
+      detail: `${Home.mine.data}: ${detail}`,
       advice: "make room there, or make it yours"
     })
   }
@@ -111,7 +112,7 @@ const cryptography = Effect.map(Crypto.Crypto, ({ implementation }): ReadonlyArr
 /** The configuration's problems, and whether there is anybody to run what it says runs by itself. */
 const configuration = Effect.gen(function* () {
   const { file, isNamed, isThere } = yield* Config.chosen
-  const daemon = yield* DaemonSocket.answering(Live.home.data)
+  const daemon = yield* DaemonSocket.answering(Home.mine.data)
   const checks: Array<Check> = []
   const loaded = yield* Effect.either(
     isThere || isNamed ? ConfigFile.load(file) : Effect.succeed(ConfigFile.none(file))

@@ -31,3 +31,6 @@ export const fromEnvironment = (environment: Readonly<Record<string, string | un
     cache: base("XDG_CACHE_HOME", ".cache")
   }
 }
+
+/** Where this user's files are. @since 0.1.0 @category constants */
+export const mine = fromEnvironment(process.env)

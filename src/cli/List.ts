@@ -17,6 +17,7 @@ import * as Argv from "./Argv.ts"
 import * as Console from "./Console.ts"
 import { exitCode } from "./ExitCode.ts"
 import * as Live from "./Live.ts"
+import * as Opening from "./Opening.ts"
 import * as RecoveryHint from "./RecoveryHint.ts"
 import * as Reference from "./Reference.ts"
 import * as Verb from "./Verb.ts"
@@ -107,7 +108,7 @@ export const verb = Verb.make({
         return exitCode.done
       }
       const ref = yield* Reference.parse(reference.value)
-      const { code, snapshot } = yield* Reference.look(ref, { device: Option.getOrUndefined(device), peers })
+      const { code, snapshot } = yield* Opening.look(ref, { device: Option.getOrUndefined(device), peers })
       const at = yield* List.at(ref.vault, snapshot, ref.path)
       if (at._tag === "File") {
         const name = ref.path.slice(ref.path.lastIndexOf("/") + 1)

@@ -35,8 +35,7 @@ import * as EmbeddedStore from "./EmbeddedStore.ts"
 import * as Home from "./Home.ts"
 import * as Installation from "./Installation.ts"
 
-/** Where this user's files are. @since 0.1.0 @category constants */
-export const home = Home.fromEnvironment(process.env)
+const home = Home.mine
 
 /** Cairn's own folders: never backed up, never restored into. @since 0.1.0 @category constants */
 export const own: ReadonlyArray<string> = [home.data, join(home.config, "keys"), home.cache]

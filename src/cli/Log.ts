@@ -11,6 +11,7 @@ import * as Hash from "../schema/Hash.ts"
 import * as Console from "./Console.ts"
 import { exitCode } from "./ExitCode.ts"
 import * as Live from "./Live.ts"
+import * as Opening from "./Opening.ts"
 import * as RecoveryHint from "./RecoveryHint.ts"
 import * as Reference from "./Reference.ts"
 import * as Verb from "./Verb.ts"
@@ -23,7 +24,7 @@ export const verb = Verb.make({
   handler: ({ device, reference }, common) =>
     Effect.gen(function* () {
       const ref = yield* Reference.parse(reference)
-      const vault = yield* Reference.openVault(ref.vault, Option.getOrUndefined(device))
+      const vault = yield* Opening.openVault(ref.vault, Option.getOrUndefined(device))
       const head = yield* Head.newest(vault)
       const snapshots = head === undefined ? [] : yield* Snapshots.all(vault, head)
       for (const { id, number, publishedAt } of [...snapshots].reverse()) {

@@ -10,9 +10,9 @@ import type * as Rpc from "../schema/Rpc.ts"
 import * as TaskSpec from "../schema/TaskSpec.ts"
 import * as ConfigChoice from "./ConfigChoice.ts"
 import type * as Console from "./Console.ts"
-import * as Live from "./Live.ts"
+import * as Home from "./Home.ts"
+import * as TaskFailure from "./TaskFailure.ts"
 import * as TaskFollow from "./TaskFollow.ts"
-import * as TaskLive from "./TaskLive.ts"
 import * as TaskVoice from "./TaskVoice.ts"
 import { version } from "./Verbs.ts"
 
@@ -22,7 +22,7 @@ export const run = (path: string, request: Rpc.Request, voice: Console.Voice) =>
     const lost = DaemonClient.lost(request._tag === "Named" ? `task ${request.name}` : TaskSpec.title(request.spec))
     const gone = Effect.mapError(() => lost)
     const { option } = yield* ConfigChoice.Choice
-    const config = ConfigChoice.chosen(option, process.env, Live.home).file
+    const config = ConfigChoice.chosen(option, process.env, Home.mine).file
     const client = yield* DaemonClient.open(path, version).pipe(
       Effect.map((opened) => (opened.hello.config === config ? opened.client : undefined)),
       // it ended before it was asked, so nobody does it twice
@@ -33,7 +33,7 @@ export const run = (path: string, request: Rpc.Request, voice: Console.Voice) =>
     )
     if (client === undefined) return undefined
     const answer = yield* gone(client.RunTask({ request }))
-    if (answer._tag === "Refused") return yield* Effect.fail(TaskLive.fromFailure(answer.error))
+    if (answer._tag === "Refused") return yield* Effect.fail(TaskFailure.from(answer.error))
     const say = yield* TaskVoice.make(voice)
     return yield* TaskFollow.follow(
       {

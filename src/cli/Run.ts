@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as DaemonSocket from "../layers/DaemonSocket.ts"
 import { TaskCancelled } from "../schema/TaskInfo.ts"
 import type * as Console from "./Console.ts"
-import * as Live from "./Live.ts"
+import * as Home from "./Home.ts"
 import * as TaskConfig from "./TaskConfig.ts"
 import * as TaskExecutor from "./TaskExecutor.ts"
 import * as TaskFollow from "./TaskFollow.ts"
@@ -31,7 +31,7 @@ export const verb = Verb.make({
   config: { task: Verb.operand("TASK") },
   handler: ({ task }, common) =>
     Effect.gen(function* () {
-      const socket = yield* DaemonSocket.answering(Live.home.data)
+      const socket = yield* DaemonSocket.answering(Home.mine.data)
       if (socket === undefined) return yield* here(task, common)
       return yield* TaskRun.orHere(socket, { _tag: "Named", name: task }, common, here(task, common))
     })

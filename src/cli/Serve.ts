@@ -34,7 +34,7 @@ import * as Argv from "./Argv.ts"
 import * as Config from "./Config.ts"
 import * as Console from "./Console.ts"
 import { exitCode } from "./ExitCode.ts"
-import * as Live from "./Live.ts"
+import * as Home from "./Home.ts"
 import * as Verb from "./Verb.ts"
 import { version } from "./Verbs.ts"
 
@@ -97,13 +97,13 @@ const config = {
 const usage = (problem: string) => new Argv.Usage({ problem })
 
 const tokensOfHome = Effect.flatMap(
-  ObjectStoreFs.make({ directory: join(Live.home.data, "relay-tokens"), private: true }),
+  ObjectStoreFs.make({ directory: join(Home.mine.data, "relay-tokens"), private: true }),
   (own) => RelayTokensObjectStore.make(own)
 )
 
 /** In a folder: a relay's own where none is named. */
 const inFolder = Effect.fnUntraced(function* (folder: Option.Option<string>) {
-  const directory = Option.getOrElse(folder, () => join(Live.home.data, "relay"))
+  const directory = Option.getOrElse(folder, () => join(Home.mine.data, "relay"))
   const { primitives } = yield* Crypto.Crypto
   const kept = yield* ObjectStoreFs.make({ directory, name: "relay", private: true })
   return {
@@ -130,7 +130,7 @@ const inStore = Effect.fnUntraced(function* (name: string, needsEntries: boolean
   const { config, resolve } = yield* Config.load
   // a chunk of this very program that cannot be loaded is a broken installation
   const { openStores } = yield* Effect.promise(() => import("./LiveConfig.ts"))
-  const stores = yield* openStores({ config, resolve }, Live.home)
+  const stores = yield* openStores({ config, resolve }, Home.mine)
   const registry = yield* stores.registry(name)
   // a store that does not answer now may do so later; only what never will is refused
   const unsupported = yield* (registry.supported ?? Effect.void).pipe(

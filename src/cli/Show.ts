@@ -9,6 +9,7 @@ import * as List from "../programs/List.ts"
 import * as Argv from "./Argv.ts"
 import * as Console from "./Console.ts"
 import * as Live from "./Live.ts"
+import * as Opening from "./Opening.ts"
 import * as RecoveryHint from "./RecoveryHint.ts"
 import * as Reference from "./Reference.ts"
 import * as Verb from "./Verb.ts"
@@ -25,7 +26,7 @@ export const verb = Verb.make({
         return yield* new Argv.Usage({ problem: `${reference} names no file; \`cairn list ${reference}\` shows them` })
       if (common.json)
         return yield* new Argv.Usage({ problem: "show prints the file's own bytes, which --json cannot hold" })
-      const { code, snapshot } = yield* Reference.look(ref, { peers })
+      const { code, snapshot } = yield* Opening.look(ref, { peers })
       const content = yield* List.show(ref.vault, snapshot, ref.path)
       yield* Stream.runForEach(content, Console.bytes)
       yield* RecoveryHint.tell

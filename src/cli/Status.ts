@@ -29,6 +29,7 @@ import * as AutomationLive from "./AutomationLive.ts"
 import * as AutomationVoice from "./AutomationVoice.ts"
 import * as Console from "./Console.ts"
 import { exitCode, ofError } from "./ExitCode.ts"
+import * as Home from "./Home.ts"
 import * as Live from "./Live.ts"
 import * as RecoveryHint from "./RecoveryHint.ts"
 import * as RemovalVoice from "./RemovalVoice.ts"
@@ -51,8 +52,8 @@ const device = Effect.fnUntraced(function* (voice: Console.Voice) {
     ...(Either.isRight(keys) ? [["recipient", keys.right.recipient] as const] : []),
     ["recovery phrase", recovery === undefined ? "none" : recovery.did],
     ...(configuration === undefined ? [] : [["configuration", configuration] as const]),
-    ["keys", Live.home.config],
-    ["store", `${Live.home.data}/store`],
+    ["keys", Home.mine.config],
+    ["store", `${Home.mine.data}/store`],
     ["registry", registry],
     ["cryptography", `BLAKE3 ${blake3}, Ed25519 ${ed25519}, ChaCha20 ${chacha20}, zstd ${zstd}`],
     ...notes.map((note) => ["note", note] as const)
@@ -65,7 +66,7 @@ const device = Effect.fnUntraced(function* (voice: Console.Voice) {
         ? { publicKey: Bytes.toHex(keys.right.publicKey), recipient: keys.right.recipient }
         : {}),
       ...(recovery === undefined ? {} : { recovery: recovery.did }),
-      store: `${Live.home.data}/store`,
+      store: `${Home.mine.data}/store`,
       registry,
       ...(configuration === undefined ? {} : { configuration }),
       cryptography: { blake3, ed25519, chacha20, zstd },

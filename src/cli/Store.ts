@@ -15,6 +15,7 @@ import * as Config from "./Config.ts"
 import * as ConfigTables from "./ConfigTables.ts"
 import * as Console from "./Console.ts"
 import { exitCode } from "./ExitCode.ts"
+import * as Home from "./Home.ts"
 import * as Verb from "./Verb.ts"
 
 const text = (name: string, description: string) =>
@@ -138,7 +139,7 @@ const test = (name: string | undefined, rest: ReadonlyArray<string>, voice: Cons
       Promise.all([import("./Live.ts"), import("./LiveConfig.ts"), import("./StoreTest.ts")])
     )
     return yield* Effect.gen(function* () {
-      const stores = yield* openStores({ config, resolve }, live.home)
+      const stores = yield* openStores({ config, resolve }, Home.mine)
       return config.store[name]?.type === "relay"
         ? yield* relayTest({ blobs: yield* stores.blobs(name), registry: yield* stores.registry(name) }, voice)
         : yield* storeTest(yield* stores.objects(name), voice)

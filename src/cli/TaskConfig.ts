@@ -8,18 +8,18 @@ import * as Effect from "effect/Effect"
 import * as ConfigFile from "../layers/ConfigFile.ts"
 import * as TaskFromConfig from "../programs/TaskFromConfig.ts"
 import * as ConfigChoice from "./ConfigChoice.ts"
-import * as Live from "./Live.ts"
+import * as Home from "./Home.ts"
 import * as Reference from "./Reference.ts"
 
 /** The file that this run goes by. @since 0.1.0 @category accessors */
 export const file = Effect.map(
   ConfigChoice.Choice,
-  ({ option }) => ConfigChoice.chosen(option, process.env, Live.home).file
+  ({ option }) => ConfigChoice.chosen(option, process.env, Home.mine).file
 )
 
 /** The configuration that this run goes by; the empty one where there is no file and none was named. @since 0.1.0 @category programs */
 export const load = Effect.flatMap(ConfigChoice.Choice, ({ option }) => {
-  const { file, isNamed } = ConfigChoice.chosen(option, process.env, Live.home)
+  const { file, isNamed } = ConfigChoice.chosen(option, process.env, Home.mine)
   return existsSync(file) || isNamed ? ConfigFile.load(file) : Effect.succeed(ConfigFile.none(file))
 })
 

@@ -16,25 +16,26 @@ import * as TaskHost from "../programs/TaskHost.ts"
 import * as TaskProgress from "../programs/TaskProgress.ts"
 import type * as Vault from "../programs/Vault.ts"
 import type * as TaskSpec from "../schema/TaskSpec.ts"
-import type * as Ending from "./Ending.ts"
 import { exitCode, ofError } from "./ExitCode.ts"
+import * as Home from "./Home.ts"
 import * as Live from "./Live.ts"
+import * as Opening from "./Opening.ts"
 import * as Peers from "./Peers.ts"
-import * as Reference from "./Reference.ts"
+import * as TaskFailure from "./TaskFailure.ts"
 
 const staging = Layer.unwrapScoped(
-  Effect.map(ObjectStoreFs.make({ directory: join(Live.home.data, "vaults"), private: true }), StagingObjectStore.layer)
+  Effect.map(ObjectStoreFs.make({ directory: join(Home.mine.data, "vaults"), private: true }), StagingObjectStore.layer)
 )
 
 const approvals = Layer.unwrapScoped(
-  Effect.map(ObjectStoreFs.make({ directory: Live.home.data, private: true }), ApprovalsObjectStore.layer)
+  Effect.map(ObjectStoreFs.make({ directory: Home.mine.data, private: true }), ApprovalsObjectStore.layer)
 )
 
 const host = Layer.effect(
   TaskHost.TaskHost,
   Effect.zipWith(Effect.context<Identity.Requirements | Vault.Requirements>(), Live.ownFolders, (context, folders) => ({
     ...folders,
-    openVault: (name: string, device?: string) => Effect.provide(Reference.openVault(name, device), context),
+    openVault: (name: string, device?: string) => Effect.provide(Opening.openVault(name, device), context),
     openTogether: (name: string) => Effect.provide(Peers.together(name), context)
   }))
 )
@@ -51,24 +52,10 @@ export const codeOf = ({ error, outcome }: TaskHost.Outcome): number =>
     ? { done: exitCode.done, skipped: exitCode.skipped, damaged: exitCode.damage }[outcome]
     : ofError(error)
 
-/** The error as it goes to another process. @since 0.1.0 @category conversions */
-export const toFailure = ({ _tag, message, reason }: TaskHost.Failed) => ({
-  tag: _tag,
-  message,
-  ...(typeof reason === "string" ? { reason } : {})
-})
-
-/** The error of another process as a run here fails with it. @since 0.1.0 @category conversions */
-export const fromFailure = (failure: ReturnType<typeof toFailure>): Ending.Tagged & { readonly reason?: string } => ({
-  _tag: failure.tag,
-  message: failure.message,
-  ...(failure.reason === undefined ? {} : { reason: failure.reason })
-})
-
 /** How a task ended that failed before or in the middle of its work. @since 0.1.0 @category conversions */
 export const failed = (error: TaskHost.Failed): Executor.Ended => ({
   code: ofError(error),
-  error: toFailure(error),
+  error: TaskFailure.to(error),
   isTold: false
 })
 
@@ -78,7 +65,7 @@ export const complete = (spec: TaskSpec.TaskSpec) =>
     onFailure: failed,
     onSuccess: (outcome): Executor.Ended => ({
       code: codeOf(outcome),
-      ...(outcome.error === undefined ? {} : { error: toFailure(outcome.error) }),
+      ...(outcome.error === undefined ? {} : { error: TaskFailure.to(outcome.error) }),
       isTold: outcome.error !== undefined
     })
   })

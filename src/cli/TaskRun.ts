@@ -13,8 +13,8 @@ import type * as TaskSpec from "../schema/TaskSpec.ts"
 import * as TaskEvents from "../services/TaskEvents.ts"
 import type * as Console from "./Console.ts"
 import * as Ending from "./Ending.ts"
-import * as Live from "./Live.ts"
-import * as TaskLive from "./TaskLive.ts"
+import * as Home from "./Home.ts"
+import * as TaskFailure from "./TaskFailure.ts"
 import * as TaskVoice from "./TaskVoice.ts"
 
 /** The place that a word of the command line means, whatever the working directory of who goes there. @since 0.1.0 @category conversions */
@@ -29,12 +29,16 @@ export const answer = (
   end: Pick<TaskEvent.End, "code" | "error" | "isTold">
 ): Effect.Effect<number | Ending.Told, Ending.Tagged> => {
   if (end.error === undefined) return Effect.succeed(end.code)
-  const error = TaskLive.fromFailure(end.error)
+  const error = TaskFailure.from(end.error)
   return end.isTold ? Effect.succeed(new Ending.Told({ error })) : Effect.fail(error)
 }
 
+// all that tasks run on is loaded by who does one: whoever has it done need not wait for that
+const loadLive = Effect.promise(() => import("./TaskLive.ts"))
+
 const here = (spec: TaskSpec.TaskSpec, voice: Console.Voice) =>
   Effect.gen(function* () {
+    const TaskLive = yield* loadLive
     const say = yield* TaskVoice.make(voice)
     const outcome = yield* TaskLive.perform(spec).pipe(
       Effect.provideService(TaskEvents.TaskEvents, { say }),
@@ -61,7 +65,7 @@ export const orHere = <E extends Ending.Tagged>(
 
 /** Has the task done and tells what it says. @since 0.1.0 @category programs */
 export const run = Effect.fn("TaskRun.run")(function* (spec: TaskSpec.TaskSpec, voice: Console.Voice) {
-  const socket = yield* DaemonSocket.answering(Live.home.data)
+  const socket = yield* DaemonSocket.answering(Home.mine.data)
   if (socket === undefined) return yield* here(spec, voice)
   return yield* orHere(socket, { _tag: "Given", spec }, voice, here(spec, voice))
 })

@@ -27,6 +27,7 @@ import * as VaultState from "../services/VaultState.ts"
 import * as Argv from "./Argv.ts"
 import * as Console from "./Console.ts"
 import { exitCode } from "./ExitCode.ts"
+import * as Home from "./Home.ts"
 import * as Live from "./Live.ts"
 import * as Peers from "./Peers.ts"
 import * as ProgressTerminal from "./ProgressTerminal.ts"
@@ -266,7 +267,7 @@ const remove = Effect.fnUntraced(function* (name: string, dryRun: boolean, voice
   const known = yield* state.vaults
   if (!known.includes(name)) return yield* new Vault.NoSuchVault({ vault: name, known })
   return yield* usage(
-    `${name}: is this device's own, and nobody else may have its keys, so Cairn does not remove it; they are in ${join(Live.home.data, "vaults", name)}`
+    `${name}: is this device's own, and nobody else may have its keys, so Cairn does not remove it; they are in ${join(Home.mine.data, "vaults", name)}`
   )
 })
 
