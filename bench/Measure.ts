@@ -48,9 +48,16 @@ const children = (pid: number): ReadonlyArray<number> => {
 
 const tree = (pid: number): ReadonlyArray<number> => [pid, ...children(pid).flatMap(tree)]
 
-/** Runs the command to its end, which must be 0. */
-export const measure = ({ argv, env }: Command): Promise<Measured> =>
+/** Seconds of user and system time so far; Linux counts them in hundredths. */
+const cpuOf = (pid: number): number => {
+  const fields = fs.readFileSync(`/proc/${pid}/stat`, "latin1").split(") ")[1]?.split(" ") ?? []
+  return (Number(fields[11]) + Number(fields[12])) / 100
+}
+
+/** Runs the command to its end, which must be 0; what the process `beside` it takes meanwhile is counted with it. */
+export const measure = ({ argv, env }: Command, beside?: number): Promise<Measured> =>
   new Promise((resolve, reject) => {
+    const before = beside === undefined ? 0 : cpuOf(beside)
     // bash alone tells the CPU time of a whole tree to the millisecond
     const script = 'TIMEFORMAT="%3R %3U %3S"; { time "$@" >/dev/null 2>&3; } 3>&2 2>&4'
     const child = spawn("bash", ["-c", script, "bash", ...argv], {
@@ -79,7 +86,7 @@ export const measure = ({ argv, env }: Command): Promise<Measured> =>
       if (child.pid === undefined) return
       // bash alone is not yet what is measured
       if (processes.length < 2 || looks++ % looksPerTree === 0) processes = tree(child.pid)
-      const now = processes.map(status)
+      const now = [...processes, ...(beside === undefined ? [] : [beside])].map(status)
       const sum = (field: string) => now.reduce((total, text) => total + kilobytes(text, field), 0)
       anonymous = Math.max(anonymous, sum("RssAnon"))
       mapped = Math.max(mapped, sum("RssFile") + sum("RssShmem"))
@@ -89,7 +96,8 @@ export const measure = ({ argv, env }: Command): Promise<Measured> =>
       process.off("exit", kill)
       clearInterval(sample)
       const [wall = Number.NaN, user = 0, system = 0] = times.trim().split(" ").map(Number)
-      if (code === 0) resolve({ wall, cpu: user + system, anonymous, mapped })
+      const others = beside === undefined ? 0 : cpuOf(beside) - before
+      if (code === 0) resolve({ wall, cpu: user + system + others, anonymous, mapped })
       else reject(new Error(`${argv.join(" ")} ended with ${code}: ${errors}`))
     })
   })

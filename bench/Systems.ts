@@ -1,5 +1,5 @@
 /** The two programs that are compared, each as the commands a user would type. */
-import { spawnSync } from "node:child_process"
+import { spawn, spawnSync } from "node:child_process"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import type { Command } from "./Measure.ts"
@@ -27,6 +27,30 @@ export const cairnCommand = (place: string, words: ReadonlyArray<string>): Comma
     ...(process.env.CAIRN_CRYPTO === undefined ? {} : { CAIRN_CRYPTO: process.env.CAIRN_CRYPTO })
   }
 })
+
+/** Runs `use` while a daemon does what is asked for in `place`. */
+export const withDaemon = async (place: string, use: (pid: number) => Promise<void>): Promise<void> => {
+  const { argv, env } = cairnCommand(place, ["daemon"])
+  const daemon = spawn(argv[0]!, argv.slice(1), {
+    env: { ...process.env, ...env },
+    stdio: ["ignore", "ignore", "pipe"]
+  })
+  const kill = () => daemon.kill("SIGKILL")
+  process.once("exit", kill)
+  const ended = new Promise((resolve) => daemon.once("exit", resolve))
+  try {
+    // its first line says that it listens
+    await Promise.race([
+      new Promise((resolve) => daemon.stderr.once("data", resolve)),
+      ended.then(() => Promise.reject(new Error("the daemon ended before it began")))
+    ])
+    await use(daemon.pid!)
+  } finally {
+    daemon.kill("SIGTERM")
+    await ended
+    process.off("exit", kill)
+  }
+}
 
 export const cairn = (): System => {
   const { stdout } = spawnSync(process.execPath, [binary, "--version"], { encoding: "utf8" })

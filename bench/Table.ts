@@ -23,7 +23,10 @@ export interface Report {
   /** Bytes of all blobs for a padding block. */
   readonly stored: Readonly<Record<string, number>>
   readonly systems: Readonly<
-    Record<string, { readonly stored: number; readonly rows: Summary; readonly disk: Summary }>
+    Record<
+      string,
+      { readonly stored: number; readonly rows: Summary; readonly daemon: Summary; readonly disk: Summary }
+    >
   >
 }
 
@@ -51,13 +54,15 @@ export const over = (a: number | undefined, b: number | undefined) =>
   a === undefined || b === undefined ? undefined : a / b
 export const line = (...cells: ReadonlyArray<string>) => `| ${cells.join(" | ")} |`
 
-const times = (report: Report, of: "rows" | "disk"): ReadonlyArray<string> => {
+const times = (report: Report, of: "rows" | "daemon" | "disk"): ReadonlyArray<string> => {
   const ours = report.systems.cairn?.[of]
-  const theirs = report.systems.restic?.[of]
+  // restic has no daemon: it is what it is without
+  const theirs = report.systems.restic?.[of === "daemon" ? "rows" : of]
   return [
     line("", "restic", "cairn", "ratio", "target", "CPU restic", "CPU cairn", "limit (one core)"),
     line("---", "---", "---", "---", "---", "---", "---", "---"),
-    ...compared.map(([row, target, limit]) => {
+    ...compared.flatMap(([row, target, limit]) => {
+      if (of === "daemon" && ours?.has(row) !== true) return []
       const [a, b] = [ours?.get(row), theirs?.get(row)]
       return line(
         row,
@@ -121,6 +126,10 @@ export const text = (report: Report): string => {
     `limit, seconds on one core: ${Object.entries(limit)
       .map(([step, took]) => `${step} ${took.toFixed(2)}`)
       .join(", ")}`,
+    "",
+    `the same asked of a running daemon, which did each once before; peak anonymous memory ${megabytes(peak(ours?.daemon, "anonymous"))}:`,
+    "",
+    ...times(report, "daemon"),
     ...((ours?.disk.size ?? 0) > 0 ? ["", "with the stores on the real disk:", "", ...times(report, "disk")] : [])
   ]
   return `${lines.join("\n")}\n`

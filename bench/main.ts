@@ -12,7 +12,7 @@ import { join } from "node:path"
 import { parseArgs } from "node:util"
 import * as Corpus from "./Corpus.ts"
 import * as Limit from "./Limit.ts"
-import { type Measured, measure, median, settle } from "./Measure.ts"
+import { type Command, type Measured, measure, median, settle } from "./Measure.ts"
 import * as Scale from "./Scale.ts"
 import * as Systems from "./Systems.ts"
 import * as Table from "./Table.ts"
@@ -61,14 +61,20 @@ const parent = values.place ?? (fs.existsSync(memoryDisk) ? memoryDisk : tmpdir(
 
 type Times = Map<Table.Row, Array<Measured>>
 
-const measureSystem = async (system: Systems.System, source: string, times: Times, where: string): Promise<number> => {
+const measureSystem = async (
+  system: Systems.System,
+  source: string,
+  times: Times,
+  where: string,
+  warm?: Times
+): Promise<number> => {
   const place = fs.mkdtempSync(join(where, `${system.name}-`))
   const target = join(place, "restored")
-  const note = async (row: Table.Row, command: Parameters<typeof measure>[0]) => {
-    const measured = await measure(command)
+  const keep = (times: Times, row: Table.Row, measured: Measured, how = "") => {
     times.set(row, [...(times.get(row) ?? []), measured])
-    say(`  ${system.name} ${row}: ${measured.wall.toFixed(2)} s, ${measured.cpu.toFixed(2)} s CPU`)
+    say(`  ${system.name} ${row}${how}: ${measured.wall.toFixed(2)} s, ${measured.cpu.toFixed(2)} s CPU`)
   }
+  const note = async (row: Table.Row, command: Command) => keep(times, row, await measure(command))
   const prepare = system.prepare(place)
   if (prepare !== undefined) await measure(prepare)
   await note("first backup", system.backup(place, source))
@@ -86,6 +92,20 @@ const measureSystem = async (system: Systems.System, source: string, times: Time
     await note("list", Systems.cairnCommand(place, ["list"]))
     await note("list VAULT:", Systems.cairnCommand(place, ["list", "bench:"]))
   }
+  if (system.name === "cairn" && warm !== undefined)
+    await Systems.withDaemon(place, async (pid) => {
+      for (const round of ["before", "measured"]) {
+        for (const [row, command] of [
+          ["unchanged backup", system.backup(place, source)],
+          ["restore", system.restore(place, source, target)],
+          ["verify all data", system.verify(place)]
+        ] as const) {
+          const measured = await measure(command, pid)
+          if (round === "measured") keep(warm, row, measured, " by a daemon")
+        }
+        fs.rmSync(target, { recursive: true })
+      }
+    })
   fs.rmSync(place, { recursive: true })
   return stored
 }
@@ -104,15 +124,15 @@ const compare = async () => {
   say(`making the ${size.name} tree`)
   const corpus = Corpus.make(join(top, "tree"), size)
   await settle()
-  const results = new Map<string, { readonly times: Times; stored: number }>(
-    systems.map(({ name }) => [name, { times: new Map(), stored: 0 }])
+  const results = new Map<string, { readonly times: Times; readonly warm: Times; stored: number }>(
+    systems.map(({ name }) => [name, { times: new Map(), warm: new Map(), stored: 0 }])
   )
   const onDisk = new Map<string, Times>(systems.map(({ name }) => [name, new Map()]))
   for (let run = 1; run <= runs; run++) {
     say(`run ${run} of ${runs}`)
     for (const system of run % 2 === 1 ? systems : [...systems].reverse()) {
       const result = results.get(system.name)!
-      result.stored = await measureSystem(system, corpus.directory, result.times, top)
+      result.stored = await measureSystem(system, corpus.directory, result.times, top, result.warm)
     }
     if (values.disk === undefined) continue
     const where = fs.mkdtempSync(join(values.disk, "cairn-bench-"))
@@ -148,9 +168,9 @@ const compare = async () => {
     limit,
     stored,
     systems: Object.fromEntries(
-      [...results].map(([name, { stored, times }]) => [
+      [...results].map(([name, { stored, times, warm }]) => [
         name,
-        { stored, rows: summarize(times), disk: summarize(onDisk.get(name) ?? new Map()) }
+        { stored, rows: summarize(times), daemon: summarize(warm), disk: summarize(onDisk.get(name) ?? new Map()) }
       ])
     )
   }
