@@ -17,6 +17,13 @@ export interface Command {
   readonly env: Readonly<Record<string, string>>
 }
 
+/** What every program that is measured sees of this process's surroundings: nothing that would make it do something else. */
+export const surroundings: Readonly<Record<string, string>> = {
+  PATH: process.env.PATH ?? "",
+  HOME: "/nonexistent",
+  LC_ALL: "C"
+}
+
 const everyMs = 20
 /** Looking for new processes goes through all threads and costs more: every so many looks. */
 const looksPerTree = 10
@@ -61,7 +68,7 @@ export const measure = ({ argv, env }: Command, beside?: number): Promise<Measur
     // bash alone tells the CPU time of a whole tree to the millisecond
     const script = 'TIMEFORMAT="%3R %3U %3S"; { time "$@" >/dev/null 2>&3; } 3>&2 2>&4'
     const child = spawn("bash", ["-c", script, "bash", ...argv], {
-      env: { PATH: process.env.PATH ?? "", HOME: "/nonexistent", LC_ALL: "C", ...env },
+      env: { ...surroundings, ...env },
       stdio: ["ignore", "ignore", "pipe", "ignore", "pipe"],
       // a group of its own, so that all of it can be ended
       detached: true

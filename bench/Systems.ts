@@ -2,7 +2,7 @@
 import { spawn, spawnSync } from "node:child_process"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import type { Command } from "./Measure.ts"
+import { type Command, surroundings } from "./Measure.ts"
 
 export interface System {
   readonly name: string
@@ -17,7 +17,7 @@ export interface System {
 }
 
 const repository = join(fileURLToPath(import.meta.url), "../..")
-const binary = join(repository, "bin/cairn.cjs")
+const binary = join(repository, "bin/cairn.js")
 
 /** A run of the built binary with its files in `place`. */
 export const cairnCommand = (place: string, words: ReadonlyArray<string>): Command => ({
@@ -32,17 +32,23 @@ export const cairnCommand = (place: string, words: ReadonlyArray<string>): Comma
 export const withDaemon = async (place: string, use: (pid: number) => Promise<void>): Promise<void> => {
   const { argv, env } = cairnCommand(place, ["daemon"])
   const daemon = spawn(argv[0]!, argv.slice(1), {
-    env: { ...process.env, ...env },
+    env: { ...surroundings, ...env },
     stdio: ["ignore", "ignore", "pipe"]
   })
   const kill = () => daemon.kill("SIGKILL")
   process.once("exit", kill)
   const ended = new Promise((resolve) => daemon.once("exit", resolve))
   try {
-    // its first line says that it listens
+    let said = ""
+    const listening = new Promise<void>((resolve) =>
+      daemon.stderr.on("data", (chunk: Buffer) => {
+        said += chunk.toString()
+        if (said.includes(" listens at ")) resolve()
+      })
+    )
     await Promise.race([
-      new Promise((resolve) => daemon.stderr.once("data", resolve)),
-      ended.then(() => Promise.reject(new Error("the daemon ended before it began")))
+      listening,
+      ended.then(() => Promise.reject(new Error(`the daemon ended before it began: ${said}`)))
     ])
     await use(daemon.pid!)
   } finally {

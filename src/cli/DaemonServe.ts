@@ -151,6 +151,7 @@ export const serve = Effect.fnUntraced(
         Effect.suspend(() => (following > 0 ? Effect.fail("somebody follows") : Effect.void)).pipe(
           Effect.retry({ while: () => true, schedule: DaemonAutomations.often }),
           Effect.timeout(patience),
+          // nothing is lost: the tasks have ended, and who is cut off finds the connection gone
           Effect.ignore
         )
       )

@@ -10,7 +10,7 @@ import { expect, it } from "vitest"
 import { Line } from "../../src/schema/Output.ts"
 
 export const repository = join(dirname(fileURLToPath(import.meta.url)), "../..")
-export const binary = join(repository, "bin/cairn.cjs")
+export const binary = join(repository, "bin/cairn.js")
 
 /** Whether everything is run: `npm run test:long`, which takes its time. */
 export const isLong = process.env.CAIRN_TEST_LONG === "1"
