@@ -6,6 +6,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as CryptoAuto from "../../src/layers/CryptoAuto.ts"
+import * as LmdbPages from "../../src/layers/internal/lmdbPages.ts"
 import * as RegistryLmdb from "../../src/layers/RegistryLmdb.ts"
 import { dice, entryOf, key } from "../support/registry.ts"
 
@@ -115,6 +116,35 @@ describe("a registry file with a page that rotted", () => {
     }).pipe(Effect.provide(CryptoAuto.layer()))
   )
 })
+
+it.scopedLive("whatever bit turned in a page, looking at it tells what is wrong or nothing", () =>
+  Effect.gen(function* () {
+    const { directory, entry } = yield* closed
+    let last = entry
+    for (let revision = 2n; revision < 12n; revision++) {
+      const next = entryOf(revision, "next")
+      yield* Effect.scoped(Effect.flatMap(RegistryLmdb.make({ directory }), (registry) => registry.set(next, [last])))
+      last = next
+    }
+    const file = readFileSync(join(directory, "data.mdb"))
+    const pageSize = 4096
+    const metas = [24, pageSize + 24].map((at) => ({ at, transaction: Number(file.readBigUInt64LE(at + 128)) }))
+    const { at, transaction } = metas.reduce((a, b) => (b.transaction > a.transaction ? b : a))
+    const problem = () => LmdbPages.problemIn(file, { pageSize, databases: at + 24, transaction })
+    assert.isUndefined(problem())
+    const root = Number(file.readBigUInt64LE(at + 24 + 48 + 40))
+    for (let offset = 2 * pageSize; offset < file.length; offset++)
+      for (let bit = 0; bit < 8; bit++) {
+        file[offset]! ^= 1 << bit
+        const told = problem()
+        file[offset]! ^= 1 << bit
+        // the number of the page that everything hangs on, and the highest bits of its transaction
+        const from = offset - root * pageSize
+        if ((from >= 0 && from < 8) || (from >= 10 && from < 16)) assert.isString(told, `${offset}.${bit}`)
+      }
+    assert.isUndefined(problem())
+  }).pipe(Effect.provide(CryptoAuto.layer()))
+)
 
 /** Shows `directory` at `at` so that nothing in it can be written; only root can, and not in every container. */
 const mountedReadOnly = (directory: string, at: string): boolean => {

@@ -68,7 +68,7 @@ const problemOf = (head: Uint8Array, size: number): string | undefined => {
   const roots = [view.getBigUint64(newest + 64, true), view.getBigUint64(newest + 112, true)]
   if (roots.some((page) => page !== noPage && (page + 1n) * BigInt(pageSize) > BigInt(size))) return problem
   if (head.length < size) return undefined
-  return LmdbPages.problemIn(head, { pageSize, databases: newest + 24, transaction: transaction(newest) })
+  return LmdbPages.problemIn(head, { pageSize, databases: newest + 24, transaction: Number(transaction(newest)) })
 }
 
 /** Whether the file can be given to LMDB, which takes what is mapped for valid: a damaged one is a crash without a word. */
