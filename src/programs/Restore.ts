@@ -9,16 +9,16 @@ import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import * as FileComparison from "../fs5/FileComparison.ts"
 import * as FiledLeaves from "../fs5/FiledLeaves.ts"
 import * as FileExport from "../fs5/FileExport.ts"
-import * as LeafBatches from "../fs5/LeafBatches.ts"
-import type { Pipeline } from "../fs5/Pipeline.ts"
 import type { KeyedEntry } from "../fs5/ReadableLayer.ts"
+import * as SmallFiles from "../fs5/SmallFiles.ts"
 import type * as Snapshot from "../fs5/Snapshot.ts"
 import type { TreeError } from "../fs5/TreeError.ts"
 import * as Bytes from "../schema/Bytes.ts"
 import * as LocalPath from "../schema/LocalPath.ts"
-import type { ContentRef, NodeEntry } from "../schema/Node.ts"
+import type { NodeEntry } from "../schema/Node.ts"
 import * as LocalTree from "../services/LocalTree.ts"
 import * as Progress from "../services/Progress.ts"
 import * as Sealer from "../services/Sealer.ts"
@@ -26,6 +26,7 @@ import * as FileMetadata from "./FileMetadata.ts"
 import * as Folder from "./Folder.ts"
 import * as List from "./List.ts"
 import * as Salvage from "./Salvage.ts"
+import * as SyncAhead from "./SyncAhead.ts"
 
 /** Something that is not on disk as it is in the snapshot, and why. @since 0.1.0 @category models */
 export interface Problem {
@@ -72,18 +73,12 @@ const batch = 2048
 /** Batches under way: one begins while the last files of the other are written. */
 const batchesInFlight = 2
 
-/** A file of at most so many bytes is read and written together with others. */
-const smallFile = LeafBatches.longest
-
 /** Small files that are in memory at once: so many bytes, or so many files. */
 const groupBytes = 8n * 1024n * 1024n
 const groupFiles = 1024
 
 /** Groups that are under way at once: one is written while blobs of the next are on their way. */
 const groupsInFlight = 2
-
-/** Blobs of a group that are read one by one at the same time, where they do not come together. */
-const readsInFlight = 8
 
 /**
  * The longest file whose chunks are written in any order: file systems take positions up to there. Behind one that lies about
@@ -99,41 +94,9 @@ const defaultDurableStep = 128 * 1024 * 1024
 /** A small file that has to be written. */
 interface Small {
   readonly key: string
-  readonly entry: NodeEntry & { readonly content: ContentRef }
+  readonly entry: SmallFiles.FileEntry
   readonly components: LocalTree.Components
 }
-
-/** Whether the open file holds exactly the bytes of `entry`; reads the file and the chunks' hashes, no content blob. */
-const sameContent = Effect.fnUntraced(function* (pipeline: Pipeline, entry: NodeEntry, reading: LocalTree.Reading) {
-  const pull = yield* Stream.toPull(reading.content)
-  let rest: Uint8Array = new Uint8Array(0)
-  /** The next `length` bytes of the file as pieces, or nothing when it is shorter. */
-  const take = Effect.fnUntraced(function* (length: number) {
-    const hasher = pipeline.primitives.hasher()
-    let missing = length
-    while (missing > 0) {
-      if (rest.length === 0) {
-        const next = yield* Effect.option(pull)
-        if (Option.isNone(next)) return undefined
-        rest = Bytes.concat(...next.value)
-      }
-      const piece = rest.subarray(0, missing)
-      hasher.update(piece)
-      rest = rest.subarray(piece.length)
-      missing -= piece.length
-    }
-    return hasher.digest()
-  })
-  return yield* FileExport.chunks(pipeline, entry).pipe(
-    Stream.mapEffect(({ entry: { content } }) =>
-      Effect.map(
-        take(Number(content.size)),
-        (hash) => hash !== undefined && Bytes.equals(hash, content.plaintextHash ?? content.hash)
-      )
-    ),
-    Stream.runFold(true, (all, same) => all && same)
-  )
-})
 
 /**
  * Writes what stands at `path` of the snapshot below `directory`: never outside of it, never over something that differs
@@ -205,35 +168,10 @@ export const restore = Effect.fn("Restore.restore")(function* (snapshot: Snapsho
 
   const target = yield* tree.openTarget(options.directory, { allowSetuid: options.allowSetuid })
   const scope = yield* Effect.scope
-  const durableStep = options.durableStep ?? defaultDurableStep
-  let untilDurable = durableStep
-  let syncing: Fiber.Fiber<void> | undefined
-  let notDurable: LocalTree.LocalTreeError | undefined
+  const ahead = yield* SyncAhead.make(target.sync, options.durableStep ?? defaultDurableStep)
   /** Tells of so many bytes that are in files, with what else goes on. */
   const step = (bytes: number, about: Omit<Progress.Step, "bytes"> = {}) =>
-    Effect.suspend(() => {
-      untilDurable -= bytes
-      const told = progress.step({ bytes, ...about })
-      if (untilDurable > 0) return told
-      untilDurable = Number.POSITIVE_INFINITY
-      const sync = Effect.matchEffect(target.sync, {
-        // kept for the end: a system tells of what it could not write only once
-        onFailure: (error) =>
-          Effect.sync(() => {
-            notDurable = error
-          }),
-        onSuccess: () =>
-          Effect.sync(() => {
-            untilDurable = durableStep
-          })
-      })
-      return Effect.zipLeft(
-        told,
-        Effect.map(Effect.forkIn(sync, scope), (fiber) => {
-          syncing = fiber
-        })
-      )
-    })
+    Effect.zipRight(ahead.wrote(bytes), progress.step({ bytes, ...about }))
   const metadata = (entry: NodeEntry) => FileMetadata.metadata(entry, { owner: options.owner })
   const noted = (key: string) => (notes: ReadonlyArray<LocalTree.Note>) =>
     Effect.forEach(notes, (note) => problem("metadata", key, `${note.aspect}: ${note.detail}`), { discard: true })
@@ -264,7 +202,7 @@ export const restore = Effect.fn("Restore.restore")(function* (snapshot: Snapsho
     const there = yield* target.existing(at)
     if (there?.kind === "regular" && there.size === size) {
       const same = yield* Effect.scoped(
-        Effect.flatMap(target.readExisting(at), (reading) => sameContent(pipeline, entry, reading))
+        Effect.flatMap(target.readExisting(at), ({ content }) => FileComparison.isSame(pipeline, entry, content))
       )
       const mtimeIs = wanted.mtimeNs === undefined || wanted.mtimeNs / 1000n === there.mtimeNs / 1000n
       if (same && mtimeIs) return yield* kept
@@ -290,51 +228,6 @@ export const restore = Effect.fn("Restore.restore")(function* (snapshot: Snapsho
     yield* wrote(Number(size))
   })
 
-  const prefetch = (files: ReadonlyArray<Small>) =>
-    pipeline.prefetchNodes(
-      files.flatMap(({ entry: { childContext, content } }) =>
-        content.structural === "link" && childContext === undefined ? [content] : []
-      )
-    )
-
-  /** The bytes of small files, nothing for those that cannot be read. */
-  const readAll = Effect.fnUntraced(function* (files: ReadonlyArray<Small>) {
-    yield* prefetch(files)
-    const wanted: Array<FileExport.PlacedChunk> = []
-    /** Where in `wanted` each file begins, nothing for one whose chunks are not known. */
-    const places: Array<{ readonly from: number; readonly count: number } | undefined> = []
-    for (const { entry } of files) {
-      const chunks = yield* Effect.either(FileExport.fewChunks(pipeline, entry))
-      if (Either.isLeft(chunks) || chunks.right === undefined) places.push(undefined)
-      else {
-        places.push({ from: wanted.length, count: chunks.right.length })
-        wanted.push(...chunks.right)
-      }
-    }
-    const pieces = (yield* LeafBatches.read(sealer, wanted)).map((leaf) => leaf?.bytes)
-    const missed = [...wanted.keys()].filter((at) => pieces[at] === undefined)
-    const length = Math.ceil(missed.length / readsInFlight)
-    yield* Effect.forEach(
-      Array.from({ length: readsInFlight }, (_, strand) => missed.slice(strand * length, (strand + 1) * length)),
-      (strand) =>
-        Effect.forEach(
-          strand,
-          (at) =>
-            Effect.map(Effect.either(wanted[at]!.pipeline.readLeaf(wanted[at]!.entry)), (bytes) => {
-              if (Either.isRight(bytes)) pieces[at] = bytes.right
-            }),
-          { discard: true }
-        ),
-      { concurrency: "unbounded", discard: true }
-    )
-    return places.map((place) => {
-      if (place === undefined) return undefined
-      const own = pieces.slice(place.from, place.from + place.count).filter((bytes) => bytes !== undefined)
-      if (own.length < place.count) return undefined
-      return own.length === 1 ? own[0] : Bytes.concat(...own)
-    })
-  })
-
   /** Makes small files where nothing is yet out of what lies in files of this machine; the others are for later. */
   const makeFiled = Effect.fnUntraced(function* (all: ReadonlyArray<Small>) {
     const { filed } = sealer
@@ -344,7 +237,10 @@ export const restore = Effect.fn("Restore.restore")(function* (snapshot: Snapsho
     const fresh = all.filter((_, at) => free[at] === true)
     const known: Array<Small> = []
     const wanted: Array<FiledLeaves.Wanted> = []
-    yield* prefetch(fresh)
+    yield* SmallFiles.prefetchNodes(
+      pipeline,
+      fresh.map(({ entry }) => entry)
+    )
     for (const small of fresh) {
       const { components, entry } = small
       // a node is read only where there is one
@@ -382,7 +278,11 @@ export const restore = Effect.fn("Restore.restore")(function* (snapshot: Snapsho
     const free = yield* target.areFree(group.map(({ components }) => components))
     const fresh = group.filter((_, at) => free[at] === true)
     const others = group.filter((_, at) => free[at] !== true)
-    const contents = yield* readAll(fresh)
+    const contents = yield* SmallFiles.read(
+      sealer,
+      pipeline,
+      fresh.map(({ entry }) => entry)
+    )
     const read: Array<LocalTree.WholeWrite> = []
     const readable: Array<Small> = []
     let bytes = 0
@@ -417,7 +317,7 @@ export const restore = Effect.fn("Restore.restore")(function* (snapshot: Snapsho
   const smallOf = ([key, entry]: KeyedEntry): Small | undefined => {
     const { content, semantic } = entry
     const own = relative(key)
-    if (own === "" || own.endsWith("/") || content === undefined || content.size > smallFile) return undefined
+    if (own === "" || own.endsWith("/") || content === undefined || content.size > SmallFiles.longest) return undefined
     if ((semantic?.unix?.fileType ?? "regular") !== "regular") return undefined
     const components = own.split("/")
     return components.some((component) => LocalPath.componentProblem(component) !== undefined)
@@ -529,8 +429,6 @@ export const restore = Effect.fn("Restore.restore")(function* (snapshot: Snapsho
   )
   yield* settle(0)
   yield* close(undefined)
-  if (syncing !== undefined) yield* Fiber.join(syncing)
-  yield* target.sync
-  if (notDurable !== undefined) return yield* notDurable
+  yield* ahead.finish
   return result satisfies Result
 }, Effect.scoped)
