@@ -36,6 +36,12 @@ export const perform = Effect.fn("TaskVerify.perform")(function* (spec: TaskSpec
       vault: name,
       record: { type: "summary", verb: "verify", counts: { ...result } }
     })
+    // what was never backed up from here is not here to be stored again
+    if (result.damaged > 0 && (yield* state.sources(name)).length > 0)
+      yield* say({
+        _tag: "Note",
+        text: `${name}: files that are still on this device are stored again by \`cairn backup --reread ${name}:\``
+      })
   }
   yield* TaskHost.remind
   const outcome: TaskHost.Outcome = { outcome: damaged > 0 ? "damaged" : "done" }
