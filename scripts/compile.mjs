@@ -14,10 +14,10 @@ import { setFlagsFromString } from "node:v8"
 import { isMainThread, MessageChannel, threadId, workerData } from "node:worker_threads"
 
 const dist = fileURLToPath(new URL("../dist", import.meta.url))
-const { load } = createRequire(import.meta.url)("../dist/load.cjs")
+const { compiledName, load } = createRequire(import.meta.url)("../dist/load.cjs")
 
 const keep = (name, script) => {
-  const path = join(dist, `${name}.cache`)
+  const path = join(dist, compiledName(name))
   const own = `${path}.${process.pid}.${threadId}`
   // V8 takes what was compiled under the flags that it has at a start, which all of these had when nothing else had set them
   for (const flag of ["--heap-growing-percent=0", "--flush-bytecode"]) setFlagsFromString(flag)

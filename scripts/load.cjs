@@ -6,9 +6,13 @@ const { join } = require("node:path")
 const { pathToFileURL } = require("node:url")
 const { Script } = require("node:vm")
 
+/** Where it lies: a V8 takes only what it compiled itself, and a checkout may be run by one Node after the other. */
+const compiledName = (filename) => `${filename}.${process.versions.v8}.cache`
+exports.compiledName = compiledName
+
 const compiledOf = (filename) => {
   try {
-    return readFileSync(`${filename}.cache`)
+    return readFileSync(compiledName(filename))
   } catch {
     return undefined
   }

@@ -37,6 +37,18 @@ it("the package holds the binary and the library, and its names resolve to what 
   const parts = [...starts.matchAll(/([a-z]+)-[0-9a-f]{16}\.cjs/g)]
   expect(parts.map(([, kind]) => kind)).toEqual(["main", "worker", "apart", "apart", "apart"])
   for (const [path] of parts) expect([...modes.keys()]).toContain(`dist/${path}`)
+  // this V8 takes what it compiled of the program, and starts in half of the time with it
+  const started = await execute(
+    process.execPath,
+    [
+      "-e",
+      `const script = require("./dist/load.cjs").load("${parts[0]?.[0]}"); console.log("rejected:", script.cachedDataRejected)`,
+      "cairn",
+      "--version"
+    ],
+    { cwd: Cairn.repository }
+  )
+  expect(started.stdout).toMatch(/^rejected: false$/m)
   // what V8 compiled here is no good elsewhere
   expect([...modes.keys()].filter((path) => /^(test|bench|node_modules|\.)|\.cache$/.test(path))).toEqual([])
 
