@@ -143,15 +143,14 @@ export const serve = Effect.fnUntraced(
           )
           .pipe(Effect.mapError(TaskFailure.to))
     })
-    // before the socket goes: who follows a task hears of its end; one that does not within the time finds the connection
-    // gone, which a client tells as a failure
+    // before the socket goes: who follows a task hears of its end
     yield* Effect.addFinalizer(() =>
       Effect.zipRight(
         executor.stop,
         Effect.suspend(() => (following > 0 ? Effect.fail("somebody follows") : Effect.void)).pipe(
           Effect.retry({ while: () => true, schedule: DaemonAutomations.often }),
           Effect.timeout(patience),
-          // nothing is lost: the tasks have ended, and who is cut off finds the connection gone
+          // nothing is lost: the tasks have ended, and who is cut off finds the connection gone, which a client tells as a failure
           Effect.ignore
         )
       )

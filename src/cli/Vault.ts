@@ -217,7 +217,7 @@ const repair = Effect.fnUntraced(function* (name: string, dryRun: boolean, voice
     yield* Console.complain(`${name}: snapshot ${Hash.toShort(id)} cannot be read whole: ${detail}`)
   const text =
     result.revision === undefined
-      ? `${name}: nothing to repair`
+      ? `${name}: nothing to repair: its tree can be read; damaged contents are told by \`cairn verify ${name}:\``
       : `${name}: continues at revision ${result.revision} from ${result.from.map(Hash.toShort).join(", ")}; the next backup adds what is newer`
   yield* Console.emit(
     voice,

@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url"
 import * as Schema from "effect/Schema"
 import { expect, it } from "vitest"
 import { Line } from "../../src/schema/Output.ts"
+import { entriesBelow, filesBelow } from "../support/folders.ts"
 
 export const repository = join(dirname(fileURLToPath(import.meta.url)), "../..")
 export const binary = join(repository, "bin/cairn.js")
@@ -190,10 +191,8 @@ export const difference = (a: string, b: string): string => {
 export const fingerprint = (top: string): ReadonlyArray<string> =>
   !fs.existsSync(top)
     ? ["nothing"]
-    : fs
-        .readdirSync(top, { withFileTypes: true, recursive: true })
-        .map((entry) => {
-          const path = join(entry.parentPath ?? entry.path, entry.name)
+    : entriesBelow(top)
+        .map(({ entry, path }) => {
           const status = fs.lstatSync(path)
           const bytes = entry.isFile() ? createHash("sha256").update(fs.readFileSync(path)).digest("hex") : ""
           return `${path} ${status.mode.toString(8)} ${status.mtimeMs} ${bytes}`
@@ -201,11 +200,7 @@ export const fingerprint = (top: string): ReadonlyArray<string> =>
         .sort()
 
 /** Every file below a folder. */
-export const files = (top: string): ReadonlyArray<string> =>
-  fs
-    .readdirSync(top, { withFileTypes: true, recursive: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
+export const files = filesBelow
 
 /** The content blobs of a home, the largest first. */
 export const blobs = (home: string): ReadonlyArray<string> =>

@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
-import { join } from "node:path"
+import { basename, join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest"
 import * as Cairn from "./cairn.ts"
 
@@ -208,8 +208,7 @@ describe("a backup that ends in the middle", () => {
     }
     await Cairn.expectCode(0, home, ["restore", "docs:docs", out])
     // an unfinished write of a killed run may stand there under its own name
-    for (const entry of fs.readdirSync(out, { withFileTypes: true, recursive: true }))
-      if (/^\.cairn-[0-9a-f]{16}\.tmp$/.test(entry.name)) fs.rmSync(join(entry.parentPath ?? entry.path, entry.name))
+    for (const path of Cairn.files(out)) if (/^\.cairn-[0-9a-f]{16}\.tmp$/.test(basename(path))) fs.rmSync(path)
     expect(Cairn.difference(docs, out)).toBe("")
   })
 

@@ -43,9 +43,8 @@ it("shows twelve words, asks for three of them, and seals every vault for them",
 
   // the phrase is nowhere on disk, not even in part
   const phrase = shown.words.join(" ")
-  for (const entry of fs.readdirSync(home, { withFileTypes: true, recursive: true })) {
-    if (!entry.isFile()) continue
-    const text = fs.readFileSync(join(entry.parentPath ?? entry.path, entry.name), "latin1")
+  for (const path of Cairn.files(home)) {
+    const text = fs.readFileSync(path, "latin1")
     for (let at = 0; at + 3 <= shown.words.length; at++)
       expect(text.includes(shown.words.slice(at, at + 3).join(" "))).toBe(false)
     expect(text.includes(phrase)).toBe(false)

@@ -1,6 +1,7 @@
 import * as fs from "node:fs"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest"
+import { entriesBelow } from "../support/folders.ts"
 import * as Cairn from "./cairn.ts"
 
 // a busy machine must not make these fail
@@ -222,10 +223,11 @@ describe("exit codes", () => {
 
 describe("files of its own", () => {
   const modes = (top: string) =>
-    fs.readdirSync(top, { withFileTypes: true, recursive: true }).map((entry) => {
-      const path = join(entry.parentPath ?? entry.path, entry.name)
-      return { path, kind: entry.isDirectory() ? "folder" : "file", mode: fs.lstatSync(path).mode & 0o777 }
-    })
+    entriesBelow(top).map(({ entry, path }) => ({
+      path,
+      kind: entry.isDirectory() ? "folder" : "file",
+      mode: fs.lstatSync(path).mode & 0o777
+    }))
 
   it.each(["lmdb", "files"])("nothing of them is open to other users (registry: %s)", async (CAIRN_REGISTRY) => {
     const { expectCode, home } = begin()

@@ -1,5 +1,4 @@
 import { spawn } from "node:child_process"
-import * as fs from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
@@ -14,7 +13,7 @@ import * as PackIndexMemory from "../../src/layers/PackIndexMemory.ts"
 import * as Bytes from "../../src/schema/Bytes.ts"
 import * as Hash from "../../src/schema/Hash.ts"
 import { content } from "../support/content.ts"
-import { temporaryFolder } from "../support/folders.ts"
+import { filesBelow, temporaryFolder } from "../support/folders.ts"
 
 const worker = fileURLToPath(new URL("../support/packWriter.ts", import.meta.url))
 const rounds = Number(process.env.CAIRN_TEST_ROUNDS ?? 1)
@@ -90,10 +89,7 @@ describe.each([true, false])("packed files among processes (LMDB: %s)", (lmdb) =
         }
       }
       // many blobs, few objects
-      const count = fs
-        .readdirSync(join(store, "blob3"), { recursive: true, withFileTypes: true })
-        .filter((entry) => entry.isFile())
-      assert.isBelow(count.length, last)
+      assert.isBelow(filesBelow(join(store, "blob3")).length, last)
     })
   )
 })

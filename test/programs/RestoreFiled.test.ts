@@ -22,7 +22,7 @@ import * as BlobStore from "../../src/services/BlobStore.ts"
 import * as Sealer from "../../src/services/Sealer.ts"
 import * as Built from "../e2e/cairn.ts"
 import { noise } from "../e2e/cairn.ts"
-import { temporaryFolder } from "../support/folders.ts"
+import { filesBelow, temporaryFolder } from "../support/folders.ts"
 import { backup, entriesOf, head, make, mapping, primitives, type World } from "../support/programs.ts"
 
 const script = pathToFileURL(`${Built.repository}/dist/internal/sealerWorker.js`)
@@ -120,10 +120,8 @@ const restore = Effect.fnUntraced(function* (blobs: BlobStore.Service, directory
 })
 
 const filesIn = (directory: string): ReadonlyArray<string> =>
-  fs
-    .readdirSync(directory, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name).slice(directory.length + 1))
+  filesBelow(directory)
+    .map((path) => path.slice(directory.length + 1))
     .sort()
 
 /** Holds every file but those that are left out against the source. */

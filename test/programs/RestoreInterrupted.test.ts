@@ -19,7 +19,7 @@ import * as LocalPath from "../../src/schema/LocalPath.ts"
 import type * as BlobStore from "../../src/services/BlobStore.ts"
 import * as LocalTree from "../../src/services/LocalTree.ts"
 import * as Progress from "../../src/services/Progress.ts"
-import { temporaryFolder } from "../support/folders.ts"
+import { filesBelow, temporaryFolder } from "../support/folders.ts"
 import { backup, head, later, make, mapping, primitives, type World } from "../support/programs.ts"
 
 /** Bytes that nothing compresses. */
@@ -79,10 +79,8 @@ const options = (directory: string): Restore.Options => ({
 
 const names = (directory: string): ReadonlyArray<string> =>
   fs.existsSync(directory)
-    ? fs
-        .readdirSync(directory, { recursive: true, withFileTypes: true })
-        .filter((entry) => entry.isFile())
-        .map((entry) => join(entry.parentPath, entry.name).slice(directory.length + 1))
+    ? filesBelow(directory)
+        .map((path) => path.slice(directory.length + 1))
         .sort()
     : []
 
