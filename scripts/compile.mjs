@@ -20,7 +20,8 @@ const keep = (name, script) => {
   const path = join(dist, compiledName(name))
   const own = `${path}.${process.pid}.${threadId}`
   // V8 takes what was compiled under the flags that it has at a start, which all of these had when nothing else had set them
-  for (const flag of ["--heap-growing-percent=0", "--flush-bytecode"]) setFlagsFromString(flag)
+  for (const flag of ["--heap-growing-percent=0", "--semi-space-growth-factor=2", "--flush-bytecode"])
+    setFlagsFromString(flag)
   writeFileSync(own, script.createCachedData())
   renameSync(own, path)
 }

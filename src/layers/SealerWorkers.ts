@@ -4,7 +4,6 @@
  * @since 0.1.0
  */
 import { availableParallelism } from "node:os"
-import { setFlagsFromString } from "node:v8"
 import { Worker } from "node:worker_threads"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
@@ -15,6 +14,7 @@ import { Crypto } from "../services/Crypto.ts"
 import { type Filed, type FiledLeaf, SealError, type SealedChunk, Sealer, type Service } from "../services/Sealer.ts"
 import * as FiledLeaves from "./internal/filedLeaves.ts"
 import * as Gathering from "./internal/gathering.ts"
+import * as Heap from "./internal/heap.ts"
 import * as Memory from "./internal/memory.ts"
 import * as Native from "./internal/native.ts"
 import { release } from "./internal/release.ts"
@@ -40,14 +40,8 @@ const defaultInlineBytes = 8 * 1024 * 1024
 /** Megabytes for the new objects of a worker, which makes next to none but buffers. */
 const workerYoungMb = 6
 
-/** By how much the heap may grow before the next full collection; left alone V8 lets several times as much garbage pile up. */
-const heapGrowthPercent = 50
-
 /** Whoever works for so long without threads bounds its heap too; before, it would only cost time. */
 const boundAfter = "2 seconds"
-
-// 0 leaves it to V8; for a thread that starts under other flags than it was compiled under, V8 throws away what was compiled
-const boundHeap = (percent: number) => setFlagsFromString(`--heap-growing-percent=${percent}`)
 
 /** Plaintext that may be with the workers, in all, and the unit it is counted in. */
 const bytesInFlight = 12 * 1024 * 1024
@@ -114,7 +108,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Crypt
       })
       const hand: Hand = { worker, waiting: new Map(), contexts: new Set(), load: 0, ready: false, gone: false }
       const decided = () => {
-        if (hands?.every(({ gone, ready }) => ready || gone)) boundHeap(heapGrowthPercent)
+        if (hands?.every(({ gone, ready }) => ready || gone)) Heap.bound()
       }
       const lose = (detail: string) => {
         hand.gone = true
@@ -176,6 +170,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Crypt
         const buffers = new Set<ArrayBuffer>("spare" in request ? request.spare : [])
         for (const { buffer } of given) if (buffer instanceof ArrayBuffer) buffers.add(buffer)
         hand.load += bytes
+        Heap.boundAgain()
         hand.waiting.set(request.id, (reply) => {
           hand.load -= bytes
           resume(Effect.succeed(reply))
@@ -198,13 +193,13 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Crypt
 
     const hireAll = () => {
       if (script === undefined || hands !== undefined) return
-      boundHeap(0)
+      Heap.unbound()
       hands = Array.from({ length: count }, () => hire(script))
     }
     yield* Effect.forkScoped(
       Effect.delay(
         Effect.sync(() => {
-          if (hands === undefined) boundHeap(heapGrowthPercent)
+          if (hands === undefined) Heap.bound()
         }),
         boundAfter
       )
