@@ -62,7 +62,7 @@ export const cairn = (): System => {
   const { stdout } = spawnSync(process.execPath, [binary, "--version"], { encoding: "utf8" })
   return {
     name: "cairn",
-    version: stdout.trim(),
+    version: `${stdout.trim()} on Node ${process.versions.node}`,
     prepare: () => undefined,
     backup: (place, source) => cairnCommand(place, ["backup", "--quiet", source, "bench:"]),
     restore: (place, source, target) =>
