@@ -264,6 +264,45 @@ describe("LocalTreeNode", () => {
     })
   )
 
+  onDisk("a file that its owner may not write gets its attributes from anybody", (directory) =>
+    Effect.gen(function* () {
+      if (!supportsAttributes(directory)) return
+      // root may do what others may not: it is somebody else for so long
+      const { geteuid, seteuid } = process
+      const isRoot = geteuid?.call(process) === 0
+      yield* Effect.acquireRelease(
+        Effect.sync(() => {
+          if (!isRoot) return
+          fs.chmodSync(directory, 0o777)
+          seteuid?.call(process, 65_534)
+        }),
+        () =>
+          Effect.sync(() => {
+            if (isRoot) seteuid?.call(process, 0)
+          })
+      )
+      const tree = yield* LocalTree
+      const into = yield* tree.openTarget(directory)
+      const extendedAttributes = [{ name: "user.one", value: Uint8Array.of(0, 1, 255) }]
+      for (const mode of [0o400, 0o444, 0o555, 0o644]) {
+        const name = mode.toString(8)
+        const metadata = { mode, extendedAttributes }
+        assert.deepStrictEqual(yield* into.writeFile([name], text("x"), metadata), [])
+        const bytes = Bytes.fromUtf8("x")
+        const [small] = yield* into.writeAll([{ components: [`small ${name}`], bytes, metadata }])
+        assert.deepStrictEqual(small, Either.right([]))
+        for (const made of [name, `small ${name}`]) {
+          const found = yield* tree.extendedAttributes(local(directory, made))
+          assert.deepStrictEqual(
+            found.map((attribute) => attribute.name),
+            ["user.one"]
+          )
+          assert.strictEqual(fs.statSync(path.join(directory, made)).mode & 0o777, mode)
+        }
+      }
+    })
+  )
+
   onDisk("extended attributes go out and come back", (directory) =>
     Effect.gen(function* () {
       if (!supportsAttributes(directory)) return

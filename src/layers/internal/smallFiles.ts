@@ -66,7 +66,11 @@ export const maker = (native: Native, apply: (subject: Subject, metadata: Metada
   const defaultMode = 0o666
   const modeOf = ({ metadata }: FileOrder) => (metadata.mode === undefined ? defaultMode : 0o600)
   // nobody can open it before it has its name: it may be made with its mode, which takes a call less
-  const namelessModeOf = ({ metadata }: FileOrder) => (metadata.mode ?? defaultMode) & 0o777
+  const namelessModeOf = ({ metadata }: FileOrder) => {
+    const mode = (metadata.mode ?? defaultMode) & 0o777
+    // only a file that its owner may write takes attributes from anybody but root; it loses that right with its mode, the last
+    return (metadata.extendedAttributes ?? []).length === 0 ? mode : mode | 0o200
+  }
 
   const named: Maker = (order, pieces, shown) => {
     const door = Buffer.from(order.door)
