@@ -149,6 +149,8 @@ export const serve = Effect.fnUntraced(
         executor.stop,
         Effect.suspend(() => (following > 0 ? Effect.fail("somebody follows") : Effect.void)).pipe(
           Effect.retry({ while: () => true, schedule: DaemonAutomations.often }),
+          // or the time would wait for it: a finalizer is not interrupted
+          Effect.interruptible,
           Effect.timeout(patience),
           // nothing is lost: the tasks have ended, and who is cut off finds the connection gone, which a client tells as a failure
           Effect.ignore

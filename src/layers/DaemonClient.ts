@@ -3,10 +3,12 @@
  *
  * @since 0.1.0
  */
+import * as Socket from "@effect/platform/Socket"
 import * as NodeSocket from "@effect/platform-node/NodeSocket"
 import * as RpcClient from "@effect/rpc/RpcClient"
-import type { RpcClientError } from "@effect/rpc/RpcClientError"
+import { RpcClientError } from "@effect/rpc/RpcClientError"
 import * as RpcSerialization from "@effect/rpc/RpcSerialization"
+import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -46,9 +48,21 @@ export const connect = (path: string): Effect.Effect<Client, DaemonError, Scope.
   Layer.build(
     RpcClient.layerProtocolSocket().pipe(Layer.provide([NodeSocket.layerNet({ path }), RpcSerialization.layerNdjson]))
   ).pipe(
-    Effect.flatMap((protocol) => Effect.provide(RpcClient.make(Rpc.Group, { disableTracing: true }), protocol)),
+    Effect.flatMap((built) => {
+      const protocol = Context.get(built, RpcClient.Protocol)
+      return Effect.provideService(RpcClient.make(Rpc.Group, { disableTracing: true }), RpcClient.Protocol, {
+        ...protocol,
+        send: (...words) => Effect.catchAllDefect(protocol.send(...words), unsent)
+      })
+    }),
     Effect.catchTag("SocketError", gone)
   )
+
+/** What cannot be sent is a defect to the protocol: it is the end of the connection, which this side has not heard of yet. */
+const unsent = (defect: unknown) =>
+  Socket.isSocketError(defect)
+    ? new RpcClientError({ reason: "Protocol", message: "the connection has ended", cause: defect })
+    : Effect.die(defect)
 
 /** The same, if the daemon is of the version `ours`, and who it is. @since 0.1.0 @category constructors */
 export const open = (

@@ -177,6 +177,25 @@ describe("a daemon that ends", () => {
     await Cairn.expectCode(0, home, ["backup", "docs:"], { cwd: place })
   })
 
+  it("told to stop while a client is suspended: it waits for that one a while, not for good", async () => {
+    const place = Cairn.folder()
+    const home = join(place, "home")
+    much(place)
+    const first = await daemon(home)
+    const client = Cairn.start(home, ["backup", "docs", "docs:", "--json"], { cwd: place })
+    await writing(home)
+    client.kill("SIGSTOP")
+    first.kill("SIGTERM")
+    const ended = await first.ended
+    expect(ended.code, ended.stderr).toBe(0)
+    client.kill("SIGCONT")
+    const told = await client.ended
+    expect(told.code, told.stderr).not.toBe(0)
+    expect(Cairn.jsonLines(told)).toMatchObject([{ type: "result" }])
+    expect(told.stderr).not.toContain("bug in cairn")
+    await Cairn.expectCode(0, home, ["backup", "docs", "docs:"], { cwd: place })
+  })
+
   it("told to stop: what runs is cancelled and its client is told, the daemon ends with 0", async () => {
     const place = Cairn.folder()
     const home = join(place, "home")
