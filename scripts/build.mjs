@@ -9,7 +9,7 @@ import { createRequire } from "node:module"
 import { dirname, join, relative } from "node:path"
 import { fileURLToPath } from "node:url"
 
-const { compiledName } = createRequire(import.meta.url)("./load.cjs")
+const { compiledOf } = createRequire(import.meta.url)("./load.cjs")
 
 process.chdir(join(dirname(fileURLToPath(import.meta.url)), ".."))
 
@@ -90,7 +90,7 @@ const main = await bundle("src/Main.ts", "main")
 const worker = await bundle("src/layers/internal/sealerWorker.ts", "worker")
 swap("dist/load.cjs", readFileSync("scripts/load.cjs"))
 // compiled before anybody starts them by name
-if (![main, worker].every((name) => existsSync(`dist/${compiledName(name)}`)))
+if ([main, worker].some((name) => compiledOf(`dist/${name}`) === undefined))
   spawnSync(process.execPath, ["scripts/compile.mjs", main, worker], { stdio: ["ignore", "ignore", "inherit"] })
 const start = (file, folder) => `require("${folder}/load.cjs").load("${file}")\n`
 swap("dist/internal/package.json", Buffer.from('{ "type": "commonjs" }\n'))

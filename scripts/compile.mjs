@@ -14,7 +14,7 @@ import { setFlagsFromString } from "node:v8"
 import { isMainThread, MessageChannel, threadId, workerData } from "node:worker_threads"
 
 const dist = fileURLToPath(new URL("../dist", import.meta.url))
-const { compiledName, load } = createRequire(import.meta.url)("../dist/load.cjs")
+const { compiledName, load, withSum } = createRequire(import.meta.url)("../dist/load.cjs")
 
 const keep = (name, script) => {
   const path = join(dist, compiledName(name))
@@ -22,7 +22,7 @@ const keep = (name, script) => {
   // V8 takes what was compiled under the flags that it has at a start, which all of these had when nothing else had set them
   for (const flag of ["--heap-growing-percent=0", "--semi-space-growth-factor=2", "--flush-bytecode"])
     setFlagsFromString(flag)
-  writeFileSync(own, script.createCachedData())
+  writeFileSync(own, withSum(script.createCachedData()))
   renameSync(own, path)
 }
 

@@ -1,10 +1,12 @@
 import { execFile } from "node:child_process"
-import { readFile } from "node:fs/promises"
+import { cp, readdir, readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { promisify } from "node:util"
 import * as Schema from "effect/Schema"
-import { expect, it } from "vitest"
+import { afterAll, expect, it } from "vitest"
 import * as Cairn from "./cairn.ts"
+
+afterAll(Cairn.removeFolders)
 
 /** Without blocking: the test runner wants to hear from its worker. */
 const execute = promisify(execFile)
@@ -38,17 +40,23 @@ it("the package holds the binary and the library, and its names resolve to what 
   expect(parts.map(([, kind]) => kind)).toEqual(["main", "worker", "apart", "apart", "apart"])
   for (const [path] of parts) expect([...modes.keys()]).toContain(`dist/${path}`)
   // this V8 takes what it compiled of the program, and starts in half of the time with it
-  const started = await execute(
-    process.execPath,
-    [
+  const startOf = (file: string) =>
+    execute(process.execPath, [
       "-e",
-      `const script = require("./dist/load.cjs").load("${parts[0]?.[0]}"); console.log("rejected:", script.cachedDataRejected)`,
+      `const script = require(${JSON.stringify(file)}).load("${parts[0]?.[0]}"); console.log("rejected:", script.cachedDataRejected)`,
       "cairn",
       "--version"
-    ],
-    { cwd: Cairn.repository }
-  )
-  expect(started.stdout).toMatch(/^rejected: false$/m)
+    ])
+  expect((await startOf(join(Cairn.repository, "dist/load.cjs"))).stdout).toMatch(/^rejected: false$/m)
+  // and one that has rotted is left aside: V8 itself would die of it
+  const copy = join(Cairn.folder(), "dist")
+  await cp(join(Cairn.repository, "dist"), copy, { recursive: true })
+  for (const name of await readdir(copy))
+    if (name.endsWith(".cache")) {
+      const compiled = await readFile(join(copy, name))
+      await writeFile(join(copy, name), compiled.fill(0, compiled.length >> 1))
+    }
+  expect((await startOf(join(copy, "load.cjs"))).stdout).toMatch(/^rejected: undefined$/m)
   // what V8 compiled here is no good elsewhere
   expect([...modes.keys()].filter((path) => /^(test|bench|node_modules|\.)|\.cache$/.test(path))).toEqual([])
 
