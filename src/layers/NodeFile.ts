@@ -19,6 +19,8 @@ const fdatasync = promisify(fs.fdatasync)
 const exactStatus: (path: string, options: { bigint: true }) => Promise<fs.BigIntStats> = promisify(fs.lstat)
 
 /** @since 0.1.0 @category operations */
+export const access = promisify(fs.access)
+/** @since 0.1.0 @category operations */
 export const link = promisify(fs.link)
 /** @since 0.1.0 @category operations */
 export const lstat = promisify(fs.lstat)

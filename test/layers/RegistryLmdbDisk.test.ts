@@ -130,7 +130,8 @@ it.scopedLive("whatever bit turned in a page, looking at it tells what is wrong 
     const pageSize = 4096
     const metas = [24, pageSize + 24].map((at) => ({ at, transaction: Number(file.readBigUInt64LE(at + 128)) }))
     const { at, transaction } = metas.reduce((a, b) => (b.transaction > a.transaction ? b : a))
-    const problem = () => LmdbPages.problemIn(file, { pageSize, databases: at + 24, transaction })
+    const lastPage = Number(file.readBigUInt64LE(at + 120))
+    const problem = () => LmdbPages.problemIn(file, { pageSize, databases: at + 24, transaction, lastPage })
     assert.isUndefined(problem())
     const root = Number(file.readBigUInt64LE(at + 24 + 48 + 40))
     for (let offset = 2 * pageSize; offset < file.length; offset++)
@@ -143,6 +144,78 @@ it.scopedLive("whatever bit turned in a page, looking at it tells what is wrong 
         if ((from >= 0 && from < 8) || (from >= 10 && from < 16)) assert.isString(told, `${offset}.${bit}`)
       }
     assert.isUndefined(problem())
+  }).pipe(Effect.provide(CryptoAuto.layer()))
+)
+
+it.scopedLive(
+  "whatever rotted in the first two pages or in the list of free pages is an error that names the file",
+  () =>
+    Effect.gen(function* () {
+      const { directory, entry } = yield* closed
+      let last = entry
+      for (let revision = 2n; revision < 12n; revision++) {
+        const next = entryOf(revision, "next")
+        yield* Effect.scoped(Effect.flatMap(RegistryLmdb.make({ directory }), (registry) => registry.set(next, [last])))
+        last = next
+      }
+      const path = join(directory, "data.mdb")
+      const whole = readFileSync(path)
+      const pageSize = 4096
+      const newest = [24, pageSize + 24].reduce((a, b) =>
+        whole.readBigUInt64LE(b + 128) > whole.readBigUInt64LE(a + 128) ? b : a
+      )
+      const free = Number(whole.readBigUInt64LE(newest + 24 + 40)) * pageSize + 24
+      const node = free + whole.readUInt16LE(free)
+      const ids = node + 8 + whole.readUInt16LE(node + 6)
+      assert.isAbove(Number(whole.readBigUInt64LE(ids)), 0)
+      const root = whole.readBigUInt64LE(newest + 24 + 48 + 40)
+      const bit = (offset: number, number: number) => (file: Buffer) => {
+        file[offset + (number >> 3)]! ^= 1 << (number & 7)
+      }
+      const id = (value: bigint) => (file: Buffer) => file.writeBigInt64LE(value, ids + 8)
+      const rots: Record<string, (file: Buffer) => unknown> = {
+        "the first page is zeros": (file) => file.fill(0, 0, pageSize),
+        "the second page is zeros": (file) => file.fill(0, pageSize, 2 * pageSize),
+        "another magic number": bit(24, 0),
+        "another version": bit(28, 0),
+        "another magic number in the second": bit(pageSize + 24, 0),
+        "a page of no bytes": bit(48, 12),
+        "a page of more bytes than any": bit(48, 20),
+        "another size of a page in the second": bit(pageSize + 48, 12),
+        "a larger one": bit(pageSize + 48, 20),
+        "a last page far behind the end": bit(newest + 124, 4),
+        "free pages of another kind": bit(newest + 28, 2),
+        "another number of entries": bit(newest + 24 + 48 + 32, 0),
+        "a page that is free twice": id(2n),
+        "a page of metadata that is free": id(1n),
+        "the root is free": id(root),
+        "a run of no first page": id(-5n),
+        "a run that is longer than memory": id(-100_000n)
+      }
+      for (const [what, rot] of Object.entries(rots)) {
+        const file = Buffer.from(whole)
+        rot(file)
+        if (file.equals(whole)) continue
+        writeFileSync(path, file)
+        const error = yield* Effect.flip(revisions(directory))
+        assert.strictEqual(error._tag, "RegistryLmdbError", what)
+        assert.match(error.message, /data\.mdb is damaged \(/, what)
+      }
+      writeFileSync(path, whole)
+      assert.deepStrictEqual(yield* revisions(directory), [11n])
+    }).pipe(Effect.provide(CryptoAuto.layer()))
+)
+
+it.scopedLive("a lock file that cannot be opened is an error that names it", () =>
+  Effect.gen(function* () {
+    const { directory } = yield* closed
+    const lock = join(directory, "lock.mdb")
+    rmSync(lock, { force: true })
+    mkdirSync(lock)
+    const error = yield* Effect.flip(revisions(directory))
+    assert.include(error.message, `${lock} is a folder`)
+    rmSync(lock, { recursive: true })
+    assert.deepStrictEqual(yield* revisions(directory), [1n])
   }).pipe(Effect.provide(CryptoAuto.layer()))
 )
 

@@ -2,6 +2,7 @@
  * An LMDB environment that is safe to open: what was cut short or has rotted is refused instead of mapped, and the names that lead to a
  * new one are durable.
  */
+import { constants } from "node:fs"
 import * as Path from "node:path"
 import type * as Lmdb from "lmdb"
 import * as NodeFile from "../NodeFile.ts"
@@ -44,11 +45,16 @@ const flushFolders = async (directory: string, firstMade: string | undefined) =>
 }
 
 // of MDB_meta in LMDB's sources: the first two pages hold one each, the one of the later transaction counts
+const isMeta = 0x08
 const magic = 0xbeefc0de
+const version = 2
 const metaAt = 24
 const metaLength = 136
+const smallestPage = 512
 const largestPage = 65_536
 const noPage = 0xffff_ffff_ffff_ffffn
+/** Pages at the end that were taken and never written are not in the file; there are not that many of them. */
+const mostUnwritten = 1n << 18n
 
 /** A file up to this length is walked before it is mapped, which takes a few milliseconds; a longer one is not. */
 const longestWalked = 16 * 1024 * 1024
@@ -58,17 +64,31 @@ const problemOf = (head: Uint8Array, size: number): string | undefined => {
   const problem = `it is cut short at ${size} bytes`
   const view = new DataView(head.buffer, head.byteOffset, head.length)
   if (head.length < metaAt + metaLength) return problem
-  // no such file, or one of a machine that lays it out otherwise: LMDB knows, and says so
-  if (view.getUint32(metaAt, true) !== magic) return undefined
   const pageSize = view.getUint32(metaAt + 24, true)
+  const isPageSize = pageSize >= smallestPage && pageSize <= largestPage && (pageSize & (pageSize - 1)) === 0
+  // LMDB looks at these too, and dies of what it does not know
+  const isSound = (meta: number) =>
+    view.getUint16(meta - metaAt + 18, true) === isMeta &&
+    view.getUint32(meta, true) === magic &&
+    view.getUint32(meta + 4, true) === version &&
+    view.getUint32(meta + 24, true) === pageSize
+  if (!isPageSize || !isSound(metaAt)) return "its first page is none of LMDB's"
   const second = pageSize + metaAt
-  if (head.length < second + metaLength) return pageSize > largestPage ? undefined : problem
+  if (head.length < second + metaLength) return problem
+  if (!isSound(second)) return "its second page is none of LMDB's"
   const transaction = (meta: number) => view.getBigUint64(meta + 128, true)
   const newest = transaction(second) > transaction(metaAt) ? second : metaAt
   const roots = [view.getBigUint64(newest + 64, true), view.getBigUint64(newest + 112, true)]
   if (roots.some((page) => page !== noPage && (page + 1n) * BigInt(pageSize) > BigInt(size))) return problem
+  const lastPage = view.getBigUint64(newest + 120, true)
+  if (lastPage > BigInt(Math.ceil(size / pageSize)) + mostUnwritten) return `it says that its last page is ${lastPage}`
   if (head.length < size) return undefined
-  return LmdbPages.problemIn(head, { pageSize, databases: newest + 24, transaction: Number(transaction(newest)) })
+  return LmdbPages.problemIn(head, {
+    pageSize,
+    databases: newest + 24,
+    transaction: Number(transaction(newest)),
+    lastPage: Number(lastPage)
+  })
 }
 
 /** Whether the file can be given to LMDB, which takes what is mapped for valid: a damaged one is a crash without a word. */
@@ -86,11 +106,26 @@ const inspect = async (file: string) => {
   }
 }
 
+/** Refuses a lock file that LMDB cannot open, which ends the process too. It is not opened here: closing it would give up locks. */
+const inspectLock = async (file: string) => {
+  const status = await NodeFile.unless(NodeFile.absent, NodeFile.lstat(file))
+  if (status === undefined) return
+  if (status.isDirectory()) throw new Error(`${file} is a folder: move it away`)
+  try {
+    // a disk that takes nothing is opened without it
+    await NodeFile.unless(["EROFS"], NodeFile.access(file, constants.R_OK | constants.W_OK))
+  } catch (cause) {
+    const detail = NodeFile.codeOf(cause) === "EACCES" ? "it is another user's: give it to this one" : describe(cause)
+    throw Object.assign(new Error(`${file} cannot be opened: ${detail}`), { code: 13 })
+  }
+}
+
 /** Opens the environment in `directory`, which is made where it is missing; LMDB makes its files as the umask says. */
 export const openEnvironment = async (lmdb: typeof Lmdb, directory: string, folderMode = 0o777) => {
   const absolute = Path.resolve(directory)
   const made = await NodeFile.mkdir(absolute, { recursive: true, mode: folderMode })
   await inspect(Path.join(absolute, "data.mdb"))
+  await inspectLock(Path.join(absolute, "lock.mdb"))
   const options = {
     path: absolute,
     noSubdir: false,
