@@ -149,13 +149,19 @@ type = "verify"
 })
 
 describe("a daemon that ends", () => {
-  it("killed in the middle of a backup: the client says that it does not know, the next backup is right", async () => {
+  /** A client, and the daemon that does the backup which it asked for and has begun to write. */
+  const inTheMiddle = async (...options: ReadonlyArray<string>) => {
     const place = Cairn.folder()
     const home = join(place, "home")
     much(place)
-    const first = await daemon(home)
-    const client = Cairn.start(home, ["backup", "docs", "docs:", "--json"], { cwd: place })
+    const running = await daemon(home)
+    const client = Cairn.start(home, ["backup", "docs", "docs:", ...options], { cwd: place })
     await writing(home)
+    return { client, home, place, running }
+  }
+
+  it("killed in the middle of a backup: the client says that it does not know, the next backup is right", async () => {
+    const { client, home, place, running: first } = await inTheMiddle("--json")
     first.kill("SIGKILL")
     const ended = await client.ended
     expect(ended.code, ended.stderr).toBe(1)
@@ -178,12 +184,7 @@ describe("a daemon that ends", () => {
   })
 
   it("told to stop while a client is suspended: it waits for that one a while, not for good", async () => {
-    const place = Cairn.folder()
-    const home = join(place, "home")
-    much(place)
-    const first = await daemon(home)
-    const client = Cairn.start(home, ["backup", "docs", "docs:", "--json"], { cwd: place })
-    await writing(home)
+    const { client, home, place, running: first } = await inTheMiddle("--json")
     client.kill("SIGSTOP")
     first.kill("SIGTERM")
     const ended = await first.ended
@@ -197,12 +198,7 @@ describe("a daemon that ends", () => {
   })
 
   it("told to stop: what runs is cancelled and its client is told, the daemon ends with 0", async () => {
-    const place = Cairn.folder()
-    const home = join(place, "home")
-    much(place)
-    const running = await daemon(home)
-    const client = Cairn.start(home, ["backup", "docs", "docs:"], { cwd: place })
-    await writing(home)
+    const { client, home, place, running } = await inTheMiddle()
     running.kill("SIGTERM")
     const ended = await client.ended
     expect(ended.code, ended.stderr).toBe(130)

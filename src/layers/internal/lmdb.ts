@@ -113,9 +113,9 @@ const inspectLock = async (file: string) => {
   if (status.isDirectory()) throw new Error(`${file} is a folder: move it away`)
   try {
     // a disk that takes nothing is opened without it
-    await NodeFile.unless(["EROFS"], NodeFile.access(file, constants.R_OK | constants.W_OK))
+    await NodeFile.unless(["EROFS", ...NodeFile.absent], NodeFile.access(file, constants.R_OK | constants.W_OK))
   } catch (cause) {
-    const detail = NodeFile.codeOf(cause) === "EACCES" ? "it is another user's: give it to this one" : describe(cause)
+    const detail = NodeFile.codeOf(cause) === "EACCES" ? "this user may not read and write it" : describe(cause)
     throw Object.assign(new Error(`${file} cannot be opened: ${detail}`), { code: 13 })
   }
 }
