@@ -88,7 +88,7 @@ describe("a relay that is killed in the middle of writes", () => {
 const mebibyte = 1024 * 1024
 
 describe("a relay that is asked what nobody should ask", () => {
-  const requests = Number(process.env.CAIRN_TEST_REQUESTS ?? 1200)
+  const requests = Number(process.env.CAIRN_TEST_REQUESTS ?? 800)
 
   /** What the process has in memory in MiB: now, and at its peak. */
   const memory = (pid: number | undefined) => {
@@ -143,7 +143,8 @@ describe("a relay that is asked what nobody should ask", () => {
       await Promise.all(Array.from({ length: 24 }, worker))
       return statuses.filter((status) => status < 400 || status >= 500)
     }
-    expect(await run(0, requests / 3)).toEqual([])
+    // Node 24 takes that many until its space for new objects has its size
+    expect(await run(0, requests)).toEqual([])
     const warm = memory(relay.child.pid)
     expect(await run(0, requests)).toEqual([])
     const end = memory(relay.child.pid)
