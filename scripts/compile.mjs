@@ -1,11 +1,22 @@
 // Writes down what V8 compiled of the bundles in dist/ while they did what most runs do, so that the next start need not
-// compile it again. Run by the build; nothing but time is lost where it fails.
+// compile it again. Run by the build, and by npm where the package was installed and not built; nothing but time is lost
+// where it fails.
 //
+//     node scripts/compile.mjs                       what is there, unless this V8 has it already
 //     node scripts/compile.mjs MAIN WORKER           all of it: the names of the two bundles
 //     node scripts/compile.mjs --run MAIN WORKER …   one run of the binary with the words that follow (started by the former)
 import { spawnSync } from "node:child_process"
 import { randomBytes } from "node:crypto"
-import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync
+} from "node:fs"
 import { createRequire } from "node:module"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -14,7 +25,10 @@ import { setFlagsFromString } from "node:v8"
 import { isMainThread, MessageChannel, threadId, workerData } from "node:worker_threads"
 
 const dist = fileURLToPath(new URL("../dist", import.meta.url))
-const { compiledName, load, withSum } = createRequire(import.meta.url)("../dist/load.cjs")
+const loader = join(dist, "load.cjs")
+// a clone that was not built yet has none, and what builds it comes here again
+if (!existsSync(loader)) process.exit(0)
+const { compiledName, compiledOf, load, withSum } = createRequire(import.meta.url)(loader)
 
 const keep = (name, script) => {
   const path = join(dist, compiledName(name))
@@ -125,7 +139,14 @@ if (!isMainThread) {
     setFlagsFromString("--no-flush-bytecode")
     const script = load(second)
     process.on("exit", () => keep(second, script))
-  } else {
+  } else if (first !== undefined) {
     compile(first, second)
+  } else {
+    try {
+      const names = readFileSync(join(dist, "Main.cjs"), "utf8").match(/(main|worker)-[0-9a-f]{16}\.cjs/g)
+      if (names.some((name) => compiledOf(join(dist, name)) === undefined)) compile(...names)
+    } catch (error) {
+      console.error(`cairn: starts will take twice as long, since nothing could be compiled ahead: ${error.message}`)
+    }
   }
 }

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process"
-import { cp, readdir, readFile, writeFile } from "node:fs/promises"
+import { cp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { promisify } from "node:util"
 import * as Schema from "effect/Schema"
@@ -57,6 +57,13 @@ it("the package holds the binary and the library, and its names resolve to what 
       await writeFile(join(copy, name), compiled.fill(0, compiled.length >> 1))
     }
   expect((await startOf(join(copy, "load.cjs"))).stdout).toMatch(/^rejected: undefined$/m)
+  // npm has it compiled where the package was installed and not built
+  for (const name of await readdir(copy)) if (name.endsWith(".cache")) await rm(join(copy, name))
+  await cp(join(Cairn.repository, "scripts/compile.mjs"), join(copy, "../scripts/compile.mjs"))
+  await symlink(join(Cairn.repository, "node_modules"), join(copy, "../node_modules"))
+  await execute(process.execPath, [join(copy, "../scripts/compile.mjs")])
+  expect((await startOf(join(copy, "load.cjs"))).stdout).toMatch(/^rejected: false$/m)
+  expect([...modes.keys()]).toContain("scripts/compile.mjs")
   // what V8 compiled here is no good elsewhere
   expect([...modes.keys()].filter((path) => /^(test|bench|node_modules|\.)|\.cache$/.test(path))).toEqual([])
 
