@@ -5,7 +5,9 @@
  */
 import { existsSync } from "node:fs"
 import { mkdtemp, rm, statfs, writeFile } from "node:fs/promises"
+import { createRequire } from "node:module"
 import { dirname, join } from "node:path"
+import { fileURLToPath } from "node:url"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
@@ -94,6 +96,27 @@ const libraries = Effect.all([
   )
 ])
 
+/** Whether starts are short: what is compiled ahead is of one V8, and this Node may have come after it. */
+const starts = Effect.sync((): ReadonlyArray<Check> => {
+  const bundle = fileURLToPath(import.meta.url)
+  // from its sources the program is compiled each time
+  if (!bundle.endsWith(".cjs")) return []
+  const loader: { readonly compiledOf: (filename: string) => Uint8Array | undefined } =
+    createRequire(bundle)("./load.cjs")
+  const isBuiltHere = existsSync(join(dirname(bundle), "../scripts/build.mjs"))
+  const node = `Node ${process.versions.node}`
+  return loader.compiledOf(bundle) !== undefined
+    ? [{ name: "starts", status: "good", detail: `the program is compiled ahead for ${node}` }]
+    : [
+        {
+          name: "starts",
+          status: "warning",
+          detail: `the program is not compiled ahead for ${node}, so each start takes twice as long`,
+          advice: isBuiltHere ? "`npm run build`" : "`npm rebuild cairn-vault`, with -g if it was installed so"
+        }
+      ]
+})
+
 const cryptography = Effect.map(Crypto.Crypto, ({ implementation }): ReadonlyArray<Check> => {
   const { blake3, chacha20, ed25519, notes, zstd } = implementation
   const detail = `BLAKE3 ${blake3}, Ed25519 ${ed25519}, ChaCha20 ${chacha20}, zstd ${zstd}`
@@ -178,6 +201,7 @@ export const verb = Verb.make({
     Effect.gen(function* () {
       const checks = [
         ...(yield* libraries),
+        ...(yield* starts),
         ...(yield* disk),
         // what is wrong with the configuration keeps everything else from being looked at
         ...(yield* configuration),

@@ -61,8 +61,16 @@ it("the package holds the binary and the library, and its names resolve to what 
   for (const name of await readdir(copy)) if (name.endsWith(".cache")) await rm(join(copy, name))
   await cp(join(Cairn.repository, "scripts/compile.mjs"), join(copy, "../scripts/compile.mjs"))
   await symlink(join(Cairn.repository, "node_modules"), join(copy, "../node_modules"))
+  const doctor = async () =>
+    (
+      await execute(process.execPath, [join(copy, "Main.cjs"), "doctor"], {
+        env: { ...process.env, CAIRN_HOME: join(copy, "../home") }
+      })
+    ).stdout
+  expect(await doctor()).toMatch(/^warn {2}starts: .* → `npm rebuild cairn-vault`/m)
   await execute(process.execPath, [join(copy, "../scripts/compile.mjs")])
   expect((await startOf(join(copy, "load.cjs"))).stdout).toMatch(/^rejected: false$/m)
+  expect(await doctor()).toMatch(/^ok {4}starts: /m)
   expect([...modes.keys()]).toContain("scripts/compile.mjs")
   // what V8 compiled here is no good elsewhere
   expect([...modes.keys()].filter((path) => /^(test|bench|node_modules|\.)|\.cache$/.test(path))).toEqual([])
