@@ -102,10 +102,18 @@ export const make = (directory: string, size: Size): Corpus => {
   return counted
 }
 
+const filesBelow = (directory: string): ReadonlyArray<string> =>
+  fs
+    .readdirSync(directory, { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
+
 /** Bytes of all files below `directory`, as long as they say they are. */
-export const bytesBelow = (directory: string): number => {
-  let bytes = 0
-  for (const entry of fs.readdirSync(directory, { withFileTypes: true, recursive: true }))
-    if (entry.isFile()) bytes += fs.statSync(join(entry.parentPath ?? entry.path, entry.name)).size
-  return bytes
+export const bytesBelow = (directory: string): number =>
+  filesBelow(directory).reduce((bytes, path) => bytes + fs.statSync(path).size, 0)
+
+/** Gives all files below `directory` the time that it is, so that a backup has to read them again. */
+export const touch = (directory: string): void => {
+  const now = new Date()
+  for (const path of filesBelow(directory)) fs.utimesSync(path, now, now)
 }

@@ -7,7 +7,7 @@ import { type Command, type Measured, measure, median, settle } from "./Measure.
 import type { System } from "./Systems.ts"
 import { line, megabytes, over, ratio, seconds, targetMemory } from "./Table.ts"
 
-const steps = ["first backup", "unchanged backup", "verify all data"] as const
+const steps = ["first backup", "unchanged backup", "backup of touched files", "verify all data"] as const
 type Step = (typeof steps)[number]
 
 const small = (files: number): Corpus.Size => ({
@@ -97,6 +97,9 @@ const measureSystem = async (
     await note("first backup", system.backup(place, source))
     await settle()
     for (let again = 0; again < 3; again++) await note("unchanged backup", system.backup(place, source))
+    Corpus.touch(source)
+    await settle()
+    await note("backup of touched files", system.backup(place, source))
     await note("verify all data", system.verify(place))
     stored = Corpus.bytesBelow(system.stored(place))
     fs.rmSync(place, { recursive: true })

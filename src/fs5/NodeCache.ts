@@ -21,8 +21,8 @@ export interface NodeCache {
   readonly weight: () => number
 }
 
-/** The default bound: bytes of CBOR, which take several times as much when decoded. @since 0.1.0 @category constants */
-export const defaultCapacity = 8 * 1024 * 1024
+/** The default bound: bytes of CBOR, which take ten times as much when decoded. @since 0.1.0 @category constants */
+export const defaultCapacity = 4 * 1024 * 1024
 
 /** What written nodes may weigh: so many times less than those that were read. */
 const writtenShare = 8

@@ -40,8 +40,8 @@ const defaultInlineBytes = 8 * 1024 * 1024
 /** Megabytes for the new objects of a worker, which makes next to none but buffers. */
 const workerYoungMb = 6
 
-/** Whoever works for so long without threads bounds its heap too; before, it would only cost time. */
-const boundAfter = "2 seconds"
+/** Whoever works for so long without threads bounds its heap too, before V8 lets it grow to four times what is alive. */
+const boundAfter = "500 millis"
 
 /** Plaintext that may be with the workers, in all, and the unit it is counted in. */
 const bytesInFlight = 12 * 1024 * 1024
@@ -108,7 +108,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Crypt
       })
       const hand: Hand = { worker, waiting: new Map(), contexts: new Set(), load: 0, ready: false, gone: false }
       const decided = () => {
-        if (hands?.every(({ gone, ready }) => ready || gone)) Heap.bound()
+        if (hands?.every(({ gone, ready }) => ready || gone)) Heap.bound("threads")
       }
       const lose = (detail: string) => {
         hand.gone = true
@@ -199,7 +199,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Crypt
     yield* Effect.forkScoped(
       Effect.delay(
         Effect.sync(() => {
-          if (hands === undefined) Heap.bound()
+          if (hands === undefined) Heap.bound("alone")
         }),
         boundAfter
       )

@@ -72,9 +72,6 @@ interface Due {
 const readsInFlight = 8
 const batchLeaves = 2048
 
-/** Bytes of nodes that were read ahead. */
-const cachedNodes = 4 * 1024 * 1024
-
 /**
  * Reads every snapshot, node and blob once, checks all hashes down to the plaintext, and tells each damage; a store that
  * cannot be reached ends it.
@@ -94,7 +91,7 @@ export const verify = Effect.fn("Verify.verify")(function* (vault: Vault.Readabl
     primitives: vault.primitives,
     blobs: vault.blobs,
     context: vault.pipeline.context,
-    cache: NodeCache.make({ capacity: cachedNodes })
+    cache: NodeCache.make()
   })
 
   const damage = (found: Damage) =>

@@ -9,7 +9,7 @@ const youngBytes = (step: string): number => {
     import * as Heap from "./src/layers/internal/heap.ts"
     let kept = []
     let most = 0
-    Heap.bound()
+    Heap.bound("threads")
     for (let round = 0; round < 400; round++) {
       kept.push(Array.from({ length: 20_000 }, (_, at) => ({ at, round })))
       if (kept.length > 40) kept = []

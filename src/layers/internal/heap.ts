@@ -4,8 +4,11 @@
  */
 import { getHeapSpaceStatistics, setFlagsFromString } from "node:v8"
 
-/** By how much the heap may grow before the next full collection; left alone V8 lets several times as much garbage pile up. */
-const growthPercent = 50
+/**
+ * By how much the heap may grow before the next full collection: beside threads, which have memory of their own, or alone.
+ * Left alone V8 lets several times as much garbage pile up.
+ */
+const growthPercent = { threads: 50, alone: 100 }
 
 /** Bytes that new objects have as their space before it grows no more: of itself it gets four times as large from Node 22 on. */
 const mostYoungBytes = 24 * 1024 * 1024
@@ -21,10 +24,7 @@ export const unbound = (): void => {
   isYoungBound = false
 }
 
-/** Keeps the heap small; for the space of new objects to be bound in time, called again now and then. */
-export const bound = (): void => {
-  if (!isBound) setFlagsFromString(`--heap-growing-percent=${growthPercent}`)
-  isBound = true
+const boundYoung = (): void => {
   if (isYoungBound) return
   const young = getHeapSpaceStatistics().find(({ space_name }) => space_name === "new_space")
   if (young === undefined || young.space_size < mostYoungBytes) return
@@ -32,7 +32,14 @@ export const bound = (): void => {
   isYoungBound = true
 }
 
+/** Keeps the heap small; for the space of new objects to be bound in time, `boundAgain` is called now and then. */
+export const bound = (beside: keyof typeof growthPercent): void => {
+  setFlagsFromString(`--heap-growing-percent=${growthPercent[beside]}`)
+  isBound = true
+  boundYoung()
+}
+
 /** Once more, where it is bound at all. */
 export const boundAgain = (): void => {
-  if (isBound) bound()
+  if (isBound) boundYoung()
 }
