@@ -5,11 +5,8 @@
 import { spawnSync } from "node:child_process"
 import { createHash } from "node:crypto"
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
-import { createRequire } from "node:module"
 import { dirname, join, relative } from "node:path"
 import { fileURLToPath } from "node:url"
-
-const { compiledOf } = createRequire(import.meta.url)("./load.cjs")
 
 process.chdir(join(dirname(fileURLToPath(import.meta.url)), ".."))
 
@@ -90,8 +87,7 @@ const main = await bundle("src/Main.ts", "main")
 const worker = await bundle("src/layers/internal/sealerWorker.ts", "worker")
 swap("dist/load.cjs", readFileSync("scripts/load.cjs"))
 // compiled before anybody starts them by name
-if ([main, worker].some((name) => compiledOf(`dist/${name}`) === undefined))
-  spawnSync(process.execPath, ["scripts/compile.mjs", main, worker], { stdio: ["ignore", "ignore", "inherit"] })
+spawnSync(process.execPath, ["scripts/compile.mjs", main, worker], { stdio: ["ignore", "ignore", "inherit"] })
 const start = (file, folder) => `require("${folder}/load.cjs").load("${file}")\n`
 swap("dist/internal/package.json", Buffer.from('{ "type": "commonjs" }\n'))
 swap("dist/internal/sealerWorker.js", Buffer.from(start(worker, "..")))

@@ -2,8 +2,7 @@
 // compile it again. Run by the build, and by npm where the package was installed and not built; nothing but time is lost
 // where it fails.
 //
-//     node scripts/compile.mjs                       what is there, unless this V8 has it already
-//     node scripts/compile.mjs MAIN WORKER           all of it: the names of the two bundles
+//     node scripts/compile.mjs [MAIN WORKER]         these two bundles, or those that dist/ starts, unless this V8 has them already
 //     node scripts/compile.mjs --run MAIN WORKER …   one run of the binary with the words that follow (started by the former)
 import { spawnSync } from "node:child_process"
 import { randomBytes } from "node:crypto"
@@ -139,11 +138,10 @@ if (!isMainThread) {
     setFlagsFromString("--no-flush-bytecode")
     const script = load(second)
     process.on("exit", () => keep(second, script))
-  } else if (first !== undefined) {
-    compile(first, second)
   } else {
     try {
-      const names = readFileSync(join(dist, "Main.cjs"), "utf8").match(/(main|worker)-[0-9a-f]{16}\.cjs/g)
+      const started = () => readFileSync(join(dist, "Main.cjs"), "utf8").match(/(main|worker)-[0-9a-f]{16}\.cjs/g)
+      const names = first === undefined ? started() : [first, second]
       if (names.some((name) => compiledOf(join(dist, name)) === undefined)) compile(...names)
     } catch (error) {
       console.error(`cairn: starts will take twice as long, since nothing could be compiled ahead: ${error.message}`)

@@ -32,9 +32,12 @@ const boundYoung = (): void => {
   isYoungBound = true
 }
 
-/** Keeps the heap small; for the space of new objects to be bound in time, `boundAgain` is called now and then. */
+/**
+ * Keeps the heap small; for the space of new objects to be bound in time, `boundAgain` is called now and then. Of several tasks
+ * in a process, one without threads leaves alone what is bound beside those of another.
+ */
 export const bound = (beside: keyof typeof growthPercent): void => {
-  setFlagsFromString(`--heap-growing-percent=${growthPercent[beside]}`)
+  if (beside === "threads" || !isBound) setFlagsFromString(`--heap-growing-percent=${growthPercent[beside]}`)
   isBound = true
   boundYoung()
 }
